@@ -1,0 +1,79 @@
+# Each target is one short command, written out in README.md for machines without make.
+PYTHON ?= python3
+PYTHON_OLDEST ?= $(call first,python3.11 python3.12 python3.10)
+PYTHON_COLAB ?= $(call first,python3.13 python3.12)
+BIN := .venv/bin
+LESSON ?= 01
+LOCKED := pyproject.toml requirements.txt $(wildcard requirements/*.txt)
+
+# The first of these interpreters that runs.
+first = $(shell for p in $(1); do $$p -c "" 2>/dev/null && echo $$p && break; done)
+# Make a virtual environment with an interpreter that is there and of a version that the course supports.
+define venv
+	@$(1) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))" 2>/dev/null || \
+	  { echo "This needs Python 3.10 to 3.13 ($(2) environment); name one: make $(MAKECMDGOALS) $(3)=/path/to/python"; exit 1; }
+	$(1) -m venv $(2)
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-full test-oldest test-colab notebooks solution results doctor lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
+
+lab: .venv/student ## Install the course and open JupyterLab on it
+	$(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	  --LabApp.extension_manager=readonly $(if $(filter 0,$(shell id -u)),--allow-root)
+
+test: .venv/dev ## Run every test, and every notebook in the smoke budget
+	$(BIN)/python -m pytest
+
+test-full: .venv/dev ## Run every notebook in the cpu budget: targets and minutes are judged
+	NNLABS_BUDGET=cpu $(BIN)/python -m pytest notebooks solutions
+
+test-oldest: .venv-oldest/dev ## The tests with the oldest supported versions (Keras 3.10, TensorFlow 2.19)
+	.venv-oldest/bin/python -m pytest
+
+test-colab: .venv-colab/dev ## The tests with Google Colab's versions
+	.venv-colab/bin/python -m pytest
+
+notebooks: .venv/dev ## Build the notebooks from lessons/, executing what changed
+	$(BIN)/python -m tools.build
+
+solution: .venv/student ## Execute one solution: make solution LESSON=02
+	$(BIN)/python -m tools.solution $(LESSON)
+
+results: .venv/dev ## Collect the headline figures of the executed notebooks into RESULTS.md
+	$(BIN)/python -m tools.results
+
+doctor: .venv/student ## Tell what is fine on this machine, what is not, what to do
+	$(BIN)/python -m nnlabs.doctor
+
+lock: .venv/dev ## Resolve the newest allowed versions into requirements/lock.txt
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.10 --extra lab --extra dev pyproject.toml \
+	  --upgrade --quiet --no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
+
+clean: ## Remove the environments and everything that is rebuilt; the notebooks stay
+	rm -rf .venv .venv-oldest .venv-colab build dist .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/student: $(LOCKED)
+	$(call venv,$(PYTHON),.venv,PYTHON)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $@
+
+.venv/dev: $(LOCKED)
+	$(call venv,$(PYTHON),.venv,PYTHON)
+	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
+	@touch $@ .venv/student
+
+.venv-oldest/dev: $(LOCKED)
+	$(call venv,$(PYTHON_OLDEST),.venv-oldest,PYTHON_OLDEST)
+	.venv-oldest/bin/python -m pip install --quiet -c requirements/oldest.txt -e .[lab,dev]
+	@touch $@
+
+.venv-colab/dev: $(LOCKED)
+	$(call venv,$(PYTHON_COLAB),.venv-colab,PYTHON_COLAB)
+	.venv-colab/bin/python -m pip install --quiet -r requirements/colab.txt -e . nbval
+	@touch $@

@@ -1,0 +1,107 @@
+"""Tell what is fine on this machine, what is not, and what to do: ``python -m nnlabs.doctor``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nnlabs
+
+INSTALL = "run: pip install -r requirements.txt"
+PYTHONS = ((3, 10), (3, 13))
+NEEDED = ("numpy", "matplotlib", "sklearn", "IPython")
+FREE_GIB = 2
+
+Finding = tuple[bool, str]  # fine or not, and what was found with what to do
+
+
+def check_python() -> Finding:
+    """Check that Python is a version that the course is tested with."""
+    oldest, newest = (".".join(map(str, bound)) for bound in PYTHONS)
+    found = f"Python {sys.version.split()[0]} at {sys.executable}"
+    if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        return True, found
+    return False, f"{found}: the course is tested with {oldest} to {newest}; install one of these"
+
+
+def check_packages() -> Finding:
+    """Check that the packages that every notebook needs can be imported."""
+    versions = []
+    for name in NEEDED:
+        try:
+            versions.append(f"{name} {importlib.import_module(name).__version__}")
+        except Exception as error:
+            return False, f"{name} cannot be imported ({error}); {INSTALL}"
+    return True, ", ".join(versions)
+
+
+def check_keras() -> Finding:
+    """Check that Keras and TensorFlow can be loaded, and tell on which device they compute."""
+    try:
+        import keras
+        import tensorflow as tf
+    except Exception as error:
+        return False, f"Keras with TensorFlow cannot be loaded ({error}); {INSTALL}"
+    found = f"Keras {keras.__version__} on TensorFlow {tf.__version__}"
+    if keras.backend.backend() != "tensorflow":
+        return False, f"{found}, but the backend is {keras.backend.backend()}; unset KERAS_BACKEND"
+    gpus = tf.config.list_physical_devices("GPU")
+    return True, f"{found}; computes on {f'{len(gpus)} GPU' if gpus else 'the CPU'}"
+
+
+def check_jupyter() -> Finding:
+    """Check that there are a notebook server and a kernel in this Python."""
+    if importlib.util.find_spec("ipykernel") is None:
+        return False, f"ipykernel is missing: notebooks cannot run; {INSTALL}"
+    if importlib.util.find_spec("jupyterlab") is None and importlib.util.find_spec("notebook") is None:
+        return False, f"neither JupyterLab nor Notebook is installed; {INSTALL}"
+    return True, "a notebook server and its kernel are installed"
+
+
+def check_data() -> Finding:
+    """Check that the files that ship are there and unaltered."""
+    from nnlabs import data
+
+    states = data.verify()
+    wrong = [f"{name} is {state}" for name, state in states.items() if state != "ok"]
+    if not wrong:
+        return True, f"{len(states)} files, all checksums right"
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    return False, f"{'; '.join(wrong[:3])}{more}; restore them: git checkout -- data, or reinstall nnlabs"
+
+
+def check_disk() -> Finding:
+    """Check that there is room for data sets and models that a lesson may download."""
+    free = shutil.disk_usage(Path.home()).free / 2**30
+    enough = free >= FREE_GIB
+    return enough, f"{free:.1f} GiB free" + ("" if enough else f"; make room for {FREE_GIB} GiB")
+
+
+CHECKS: dict[str, Callable[[], Finding]] = {
+    "Python": check_python,
+    "packages": check_packages,
+    "Keras": check_keras,
+    "Jupyter": check_jupyter,
+    "data": check_data,
+    "disk": check_disk,
+}
+
+
+def main() -> int:
+    """Print a line for each check; return 0 if all is fine, else 1."""
+    print(f"nnlabs {nnlabs.__version__} at {Path(nnlabs.__file__).parent}")
+    fine = True
+    for name, check in CHECKS.items():
+        ok, found = check()
+        fine &= ok
+        print(f"{'fine   ' if ok else 'PROBLEM'}  {name}: {found}")
+    print("All is fine." if fine else "Mend what is marked PROBLEM, then run this again.")
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""The build: the committed notebooks are those of the lessons, and the same lesson gives the same bytes."""
+
+import copy
+
+import jupytext
+import nbformat
+import pytest
+
+pytest.importorskip("nbgrader", reason="the build's tools are not in this environment")
+
+from tools import build, course, execute, grading
+
+NOTEBOOKS = [(lesson, folder) for lesson in course.lessons() for folder in course.BUILT]
+IDS = [f"{folder}/{lesson.name}" for lesson, folder in NOTEBOOKS]
+
+LESSON = """\
+# ---
+# jupyter:
+#   nnlabs:
+#     minutes: {smoke: 0.1, cpu: 0.2}
+# ---
+
+# %% [markdown]
+# # A lesson
+
+# %% exercise="double"
+def double(x):
+    '''Return twice x.'''
+    ### BEGIN SOLUTION
+    twice = 2 * x
+    return twice
+    ### END SOLUTION
+
+# %% check="double" points=2
+print(double(2))
+
+# %% [markdown] question="why" points=1
+# Why?
+#
+# <!-- BEGIN SOLUTION -->
+# Because of this.
+# <!-- END SOLUTION -->
+"""
+
+
+@pytest.fixture
+def lesson(tmp_path, monkeypatch):
+    """A small course of one lesson, in a folder of its own."""
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    for module in (build, execute, grading):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        "[project.urls]\nRepository = 'https://github.com/someone/course'\n"
+        "[tool.nnlabs]\nbranch = 'main'\njupyterhub = ''\n"
+    )
+    for name, text in {"data/SHA256SUMS": "", "requirements/lock.txt": "keras==3.0\n"}.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    lesson = course.Lesson("01_doubling")
+    lesson.lab.parent.mkdir(parents=True)
+    for path in (lesson.lab, lesson.lecture):
+        path.write_text(LESSON, encoding="utf-8")
+    return lesson
+
+
+def cells(notebook):
+    """Return all of the cells but their outputs."""
+    return [(c.id, c.cell_type, c.source, c.metadata) for c in notebook.cells]
+
+
+@pytest.mark.parametrize(("lesson", "folder"), NOTEBOOKS, ids=IDS)
+def test_committed_notebook_matches_its_lesson(lesson, folder):
+    committed = nbformat.read(lesson.notebook(folder), as_version=4)
+    built = build.build(lesson, folder)
+    hint = "run `make notebooks`"
+    assert cells(committed) == cells(built), hint
+    committed.metadata.nnlabs.pop("execution", None)
+    assert committed.metadata == built.metadata, hint
+    assert committed.nbformat_minor == built.nbformat_minor
+
+
+def test_a_second_build_changes_nothing_and_executes_nothing(lesson):
+    first = {folder: build.update(lesson, folder, force=False, draft=False) for folder in course.BUILT}
+    assert first["labs"] == "written"
+    assert first["solutions"].startswith("executed")
+    bytes_before = {folder: lesson.notebook(folder).read_bytes() for folder in course.BUILT}
+    second = {build.update(lesson, folder, force=False, draft=False) for folder in course.BUILT}
+    assert second == {"unchanged"}
+    assert bytes_before == {folder: lesson.notebook(folder).read_bytes() for folder in course.BUILT}
+
+
+def test_text_changes_keep_the_outputs_and_code_changes_execute(lesson):
+    build.update(lesson, "solutions", force=False, draft=False)
+    lesson.lab.write_text(LESSON.replace("Why?", "Why so?"))
+    assert build.update(lesson, "solutions", force=False, draft=False) == "written"
+    solution = nbformat.read(lesson.notebook("solutions"), as_version=4)
+    assert solution.cells[3].outputs[0].text == "4\n"
+    lesson.lab.write_text(LESSON.replace("double(2)", "double(4)"))
+    assert build.update(lesson, "solutions", force=False, draft=False).startswith("executed")
+    solution = nbformat.read(lesson.notebook("solutions"), as_version=4)
+    assert solution.cells[3].outputs[0].text == "8\n"
+
+
+def test_a_draft_drops_outputs_that_no_longer_belong(lesson):
+    build.update(lesson, "solutions", force=False, draft=False)
+    lesson.lab.write_text(LESSON.replace("double(2)", "double(4)"))
+    build.update(lesson, "solutions", force=False, draft=True)
+    solution = nbformat.read(lesson.notebook("solutions"), as_version=4)
+    assert all(not cell.get("outputs") for cell in solution.cells)
+
+
+def test_inputs_follow_helper_and_lock_but_not_comments(lesson, tmp_path):
+    helper = tmp_path / "nnlabs"
+    helper.mkdir()
+    (helper / "__init__.py").write_text("")
+    (helper / "plots.py").write_text("from nnlabs import colors\n")
+    (helper / "colors.py").write_text("BLUE = 1\n")
+    (helper / "other.py").write_text("OTHER = 1\n")
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("%matplotlib inline\nfrom nnlabs import plots")]
+    )
+    before = execute.inputs_digest(notebook)
+    (helper / "other.py").write_text("OTHER = 2\n")
+    (helper / "colors.py").write_text("# a comment\nBLUE = 1\n")
+    assert execute.inputs_digest(notebook) == before
+    (helper / "colors.py").write_text("BLUE = 2\n")
+    after = execute.inputs_digest(notebook)
+    assert after != before
+    (tmp_path / "requirements" / "lock.txt").write_text("keras==3.1\n")
+    assert execute.inputs_digest(notebook) != after
+
+
+def test_the_student_gets_signature_docstring_and_stub(lesson):
+    lab = build.build(lesson, "labs")
+    assert lab.cells[2].source == (
+        "def double(x):\n    '''Return twice x.'''\n    # Your code here.\n    raise NotImplementedError"
+    )
+    assert lab.cells[4].source == "Why?\n\n*Your answer here.*"
+    assert [c.metadata.nbgrader.grade_id for c in lab.cells[2:]] == ["double", "double-check", "why"]
+    assert "checksum" in lab.cells[3].metadata.nbgrader
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    ### BEGIN SOLUTION\n", ""),
+        ("### BEGIN SOLUTION", "### BEGIN SOLUTIN"),
+        (' exercise="double"', ""),
+        (" points=2", ""),
+        ("# <!-- BEGIN SOLUTION -->\n", ""),
+        ("minutes: {smoke: 0.1, cpu: 0.2}", "minutes: {cpu: 0.2}"),
+        ("# # A lesson", "# A lesson"),
+    ],
+)
+def test_a_lesson_that_would_leak_or_lose_something_is_refused(lesson, old, new):
+    assert old in LESSON
+    lesson.lab.write_text(LESSON.replace(old, new, 1))
+    with pytest.raises(course.CourseError, match=r"lab\.py"):
+        build.build(lesson, "labs")
+
+
+def test_an_error_in_a_lesson_is_told_and_nothing_is_written(lesson, capsys):
+    lesson.lab.write_text(LESSON.replace("print(double(2))", "print(1 / 0)"))
+    assert build.main(["1"]) == 1
+    assert "solutions/01_doubling.ipynb stopped with an error" in capsys.readouterr().err
+    assert not lesson.notebook("solutions").exists()
+
+
+def test_an_unknown_lesson_is_told(lesson, capsys):
+    assert build.main(["99"]) == 1
+    assert "The lessons are: 01_doubling" in capsys.readouterr().err
+
+
+def test_links_follow_the_settings(lesson):
+    text = build.build(lesson, "labs").cells[0].source
+    assert "colab.research.google.com/github/someone/course/blob/main/labs/01_doubling.ipynb" in text
+    assert "mybinder.org/v2/gh/someone/course/main?labpath=labs%2F01_doubling.ipynb" in text
+    assert "urlpath=lab%2Ftree%2Fcourse%2Flabs%2F01_doubling.ipynb" in text
+    assert "https://github.com/someone/course/archive" in build.build(lesson, "labs").cells[1].source
+
+
+def test_building_does_not_change_the_lesson_it_read(lesson):
+    notebook = build.build(lesson, "solutions")
+    before = copy.deepcopy(notebook)
+    grading.student_version(notebook)
+    assert notebook == before
+    assert jupytext.read(lesson.lab).cells[1].metadata["exercise"] == "double"

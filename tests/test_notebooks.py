@@ -1,0 +1,141 @@
+"""What every built notebook promises: nothing leaks, figures speak, links lead somewhere."""
+
+import base64
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PATHS = sorted(
+    path for folder in ("notebooks", "labs", "solutions") for path in ROOT.glob(f"{folder}/*.ipynb")
+)
+LABS = [path for path in PATHS if path.parent.name == "labs"]
+EXECUTED = [path for path in PATHS if path.parent.name != "labs"]
+MAX_CODE_LINES = 25
+MAX_FIGURE_BYTES = 100_000
+TRIVIAL_LENGTH = 12  # a shorter line, such as `return x`, says nothing
+
+
+def parametrize(paths):
+    return pytest.mark.parametrize("path", paths, ids=[f"{p.parent.name}/{p.stem}" for p in paths])
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def markdown(path):
+    return [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+
+
+def outputs(path):
+    return [output for cell in code_cells(path) for output in cell.outputs]
+
+
+def test_there_are_notebooks_of_each_kind():
+    assert len(PATHS) == 3 * len(LABS) > 0
+
+
+@parametrize(PATHS)
+def test_cells_are_short(path):
+    for cell in code_cells(path):
+        lines = [line for line in cell.source.split("\n") if line.strip()]
+        assert len(lines) <= MAX_CODE_LINES, cell.source
+
+
+@parametrize(PATHS)
+def test_headings_are_in_order(path):
+    text = re.sub(r"```.*?```", "", "\n".join(markdown(path)), flags=re.DOTALL)
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", text, flags=re.MULTILINE)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    for before, after in pairwise(levels):
+        assert after <= before + 1, "a heading skips a level"
+
+
+@parametrize(PATHS)
+def test_images_have_alternative_text(path):
+    text = "\n".join(markdown(path))
+    assert re.findall(r"!\[\s*\]\(", text) == []
+    for image in re.findall(r"<img[^>]*>", text):
+        assert re.search(r'alt="[^"]+"', image), image
+
+
+@parametrize(EXECUTED)
+def test_figures_are_small_and_have_alternative_text(path):
+    for output in outputs(path):
+        for kind, content in output.get("data", {}).items():
+            if kind.startswith("image/"):
+                size = len(content) if kind == "image/svg+xml" else len(base64.b64decode(content))
+                assert size < MAX_FIGURE_BYTES, f"a figure of {size} bytes"
+                assert output.metadata.get(kind, {}).get("alt"), "end the figure with plots.show(alt)"
+            elif kind == "text/html":
+                assert len(content) < MAX_FIGURE_BYTES
+                for image in re.findall(r"<img[^>]*>", content):
+                    assert "alt=" in image
+
+
+@parametrize(EXECUTED)
+def test_executed_without_stderr_or_warnings(path):
+    assert all(cell.execution_count for cell in code_cells(path)), "not executed: run `make notebooks`"
+    for output in outputs(path):
+        assert output.output_type != "error"
+        assert output.get("name") != "stderr", output.get("text")
+        assert "Warning" not in output.get("text", "")
+
+
+@parametrize(EXECUTED)
+def test_executed_in_the_cpu_budget_and_targets_reached(path):
+    text = "".join(output.get("text", "") for output in outputs(path))
+    assert re.search(r"^nnlabs .* budget: cpu$", text, flags=re.MULTILINE)
+    assert "; missed)" not in text
+
+
+@parametrize(PATHS)
+def test_links_inside_the_repository_resolve(path):
+    for target in re.findall(r"\]\(([^)#\s]+)", "\n".join(markdown(path))):
+        if not re.match(r"[a-z]+:", target):
+            assert (path.parent / target).exists(), target
+
+
+@parametrize(PATHS)
+def test_grade_ids_are_unique_and_metadata_valid(path):
+    validator = pytest.importorskip("nbgrader.nbgraderformat").MetadataValidator
+    notebook = read(path)
+    validator().validate_nb(notebook)
+    ids = [cell.metadata.nbgrader.grade_id for cell in notebook.cells if "nbgrader" in cell.metadata]
+    assert len(ids) == len(set(ids))
+    assert len(ids) >= 11 or path.parent.name == "notebooks", "5 exercises, their checks, and a question"
+
+
+def solution_lines(lesson):
+    """Return the lines between solution markers, without trivial ones and those the student is given."""
+    source = (ROOT / "lessons" / lesson / "lab.py").read_text(encoding="utf-8")
+    regions = re.findall(r"BEGIN SOLUTION(?: -->)?\n(.*?)\n[^\n]*END SOLUTION", source, flags=re.DOTALL)
+    given = re.sub(r"BEGIN SOLUTION.*?END SOLUTION", "", source, flags=re.DOTALL)
+    given_lines = {line.strip("# ").strip() for line in given.split("\n")}
+    lines = {line.strip("# ").strip() for region in regions for line in region.split("\n")}
+    assert regions
+    return {line for line in lines if len(line) > TRIVIAL_LENGTH} - given_lines
+
+
+@parametrize(LABS)
+def test_no_solution_leaks_into_a_lab(path):
+    everything = path.read_text(encoding="utf-8").replace('\\"', '"').replace("\\\\", "\\")
+    assert "SOLUTION" not in everything
+    for line in solution_lines(path.stem):
+        assert line not in everything, f"a line of the solution is in the lab: {line}"
+
+
+@parametrize(LABS)
+def test_a_lab_has_no_outputs(path):
+    for cell in code_cells(path):
+        assert cell.outputs == []
+        assert cell.execution_count is None

