@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nnlabs
+from nnlabs import runtime
 
 INSTALL = "run: pip install -r requirements.txt"
 PYTHONS = ((3, 10), (3, 13))
@@ -42,15 +43,13 @@ def check_packages() -> Finding:
 def check_keras() -> Finding:
     """Check that Keras and TensorFlow can be loaded, and tell on which device they compute."""
     try:
-        import keras
-        import tensorflow as tf
-    except Exception as error:
-        return False, f"Keras with TensorFlow cannot be loaded ({error}); {INSTALL}"
-    found = f"Keras {keras.__version__} on TensorFlow {tf.__version__}"
-    if keras.backend.backend() != "tensorflow":
-        return False, f"{found}, but the backend is {keras.backend.backend()}; unset KERAS_BACKEND"
-    gpus = tf.config.list_physical_devices("GPU")
-    return True, f"{found}; computes on {f'{len(gpus)} GPU' if gpus else 'the CPU'}"
+        found, gpus = runtime.load_keras()
+    except RuntimeError as error:
+        return False, str(error)
+    backend = importlib.import_module("keras").backend.backend()
+    if backend != "tensorflow":
+        return False, f"{found}, but the backend is {backend}; unset KERAS_BACKEND"
+    return True, f"{found}; computes on {f'{gpus} GPU' if gpus else 'the CPU'}"
 
 
 def check_jupyter() -> Finding:

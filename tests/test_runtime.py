@@ -1,0 +1,141 @@
+"""Set-up, budgets and headline figures."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import nnlabs
+from nnlabs import doctor, runtime
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NNLABS_BUDGET": "", **environment},
+    )
+
+
+def test_the_helper_is_cheap_and_lazy():
+    finished = run(
+        "import sys, time; start = time.perf_counter(); import nnlabs;"
+        "print(time.perf_counter() - start, 'tensorflow' in sys.modules, 'matplotlib' in sys.modules)"
+    )
+    seconds, tensorflow, matplotlib = finished.stdout.split()
+    assert float(seconds) < 0.05
+    assert (tensorflow, matplotlib) == ("False", "False")
+
+
+def test_setup_seeds_python_and_numpy_and_says_one_line(capsys, monkeypatch):
+    monkeypatch.setenv("NNLABS_BUDGET", "smoke")
+    assert runtime.setup(seed=7, keras=False).name == "smoke"
+    drawn = random.random(), np.random.rand()
+    line = capsys.readouterr().out
+    assert line.startswith(f"nnlabs {nnlabs.__version__}, NumPy {np.__version__}, Python 3.")
+    assert line.endswith("budget: smoke\n")
+    runtime.setup(seed=7, keras=False)
+    assert (random.random(), np.random.rand()) == drawn
+
+
+def test_numpy_lessons_do_not_load_tensorflow():
+    finished = run(
+        "import sys; from nnlabs import runtime; runtime.setup(1, keras=False);"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.endswith("budget: cpu\n")
+
+
+def test_setup_seeds_keras_and_keeps_the_start_up_log_away():
+    code = (
+        "from nnlabs import runtime; runtime.setup(3); import keras;"
+        "first = keras.random.normal((2,)); runtime.setup(3); print((first == keras.random.normal((2,))))"
+    )
+    start = time.perf_counter()
+    finished = run(code)
+    assert time.perf_counter() - start < 60
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    assert "Keras 3." in finished.stdout
+    assert "[ True  True]" in finished.stdout
+
+
+def test_an_unknown_budget_is_told(monkeypatch):
+    monkeypatch.setenv("NNLABS_BUDGET", "large")
+    with pytest.raises(ValueError, match="one of smoke, cpu, gpu"):
+        runtime.setup(1, keras=False)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("smoke", 1), ("cpu", 5), ("gpu", 20)])
+def test_a_budget_picks_sizes(name, expected):
+    assert runtime.Budget(name).pick(smoke=1, cpu=5, gpu=20) == expected
+
+
+def test_a_gpu_without_a_size_of_its_own_takes_the_cpus():
+    assert runtime.Budget("gpu").pick(smoke=1, cpu=5) == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "budget", "line"),
+    [
+        (0.98765, {}, "cpu", " = 0.9877"),
+        (0.98, {"at_least": 0.975}, "cpu", " = 0.98 (target: at least 0.975; reached)"),
+        (0.97, {"at_least": 0.975}, "cpu", " = 0.97 (target: at least 0.975; missed)"),
+        (1e-7, {"at_most": 1e-6}, "cpu", " = 1e-07 (target: at most 1e-06; reached)"),
+        (float("nan"), {"at_most": 1}, "cpu", " = nan (target: at most 1; missed)"),
+        (
+            2,
+            {"at_least": 1, "at_most": 3},
+            "cpu",
+            "RESULT acc = 2 (target: at least 1 and at most 3; reached)",
+        ),
+        (
+            0.5,
+            {"at_least": 1},
+            "smoke",
+            "RESULT acc = 0.5 (target: at least 1; not judged in the smoke budget)",
+        ),
+    ],
+)
+def test_a_result_is_one_line(value, bounds, budget, line, monkeypatch, capsys):
+    monkeypatch.setenv("NNLABS_BUDGET", budget)
+    monkeypatch.delenv("NNLABS_TARGETS", raising=False)
+    runtime.result("acc", value, **bounds)
+    assert capsys.readouterr().out == f"RESULT acc{line}\n"
+
+
+def test_a_missed_target_fails_where_targets_are_judged(monkeypatch):
+    monkeypatch.setenv("NNLABS_TARGETS", "strict")
+    monkeypatch.setenv("NNLABS_BUDGET", "cpu")
+    with pytest.raises(runtime.TargetMissedError):
+        runtime.result("acc", 0.5, at_least=0.6)
+    monkeypatch.setenv("NNLABS_BUDGET", "smoke")
+    runtime.result("acc", 0.5, at_least=0.6)
+
+
+def test_the_doctor_tells_what_is_wrong_and_what_to_do(monkeypatch, capsys):
+    assert doctor.check_python()[0]
+    monkeypatch.setattr(doctor, "NEEDED", ("numpy", "a_package_that_is_not_there"))
+    monkeypatch.setattr(doctor, "CHECKS", {"packages": doctor.check_packages, "disk": lambda: (True, "room")})
+    assert doctor.main() == 1
+    out = capsys.readouterr().out
+    assert "PROBLEM  packages: " in out
+    assert "pip install -r requirements.txt" in out
+    assert "fine     disk: room" in out
+
+
+def test_the_doctor_finds_altered_data(monkeypatch):
+    from nnlabs import data
+
+    monkeypatch.setattr(data, "verify", lambda: {"mnist.npz": "altered", "photos": "ok"})
+    fine, found = doctor.check_data()
+    assert not fine
+    assert "mnist.npz is altered" in found
+    assert "git checkout" in found
