@@ -1,0 +1,119 @@
+"""Shared figures: what is drawn is what was given, and every figure has its alternative text."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+
+from nnlabs import plots
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """Collect what is displayed instead of displaying it."""
+    calls = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: calls.append((data, options)))
+    return calls
+
+
+def test_show_displays_one_small_png_with_its_text_and_closes_the_figure(displayed):
+    plots.history({"loss": [3, 2, 1]})
+    plots.show("The loss falls.")
+    ((data, options),) = displayed
+    assert Image.open(io.BytesIO(data["image/png"])).size == (576, 324)
+    assert options["metadata"]["image/png"]["alt"] == "The loss falls."
+    assert data["text/plain"] == "Figure: The loss falls."
+    assert plt.get_fignums() == []
+
+
+def test_show_gives_the_same_bytes_for_the_same_figure(displayed):
+    for _ in range(2):
+        plots.history({"loss": [3, 2, 1]})
+        plots.show("The loss falls.")
+    assert displayed[0] == displayed[1]
+
+
+@pytest.mark.parametrize("alt", ["", "  "])
+def test_a_figure_without_alternative_text_is_refused(alt):
+    plots.history({"loss": [1]})
+    with pytest.raises(ValueError, match="alternative text"):
+        plots.show(alt)
+
+
+def test_show_without_a_figure_is_told():
+    with pytest.raises(ValueError, match="no figure"):
+        plots.show("Nothing.")
+
+
+def test_history_draws_training_and_validation():
+    ax = plots.history({"loss": [3, 2], "val_loss": [4, 3]})
+    assert [line.get_label() for line in ax.lines] == ["training", "validation"]
+    assert list(ax.lines[1].get_ydata()) == [4, 3]
+    assert list(ax.lines[0].get_xdata()) == [1, 2]
+
+
+def test_history_names_what_there_is():
+    with pytest.raises(KeyError, match="it has 'loss'"):
+        plots.history({"loss": [1]}, metric="accuracy")
+
+
+@pytest.mark.parametrize(("shape", "rows"), [((12, 8, 8), 2), ((3, 8, 8, 1), 1), ((11, 8, 6, 3), 2)])
+def test_image_grid_draws_every_image(shape, rows):
+    titles = [str(i) for i in range(shape[0])]
+    ax = plots.image_grid(np.random.default_rng(0).random(shape), titles=titles)
+    assert len(ax.images) == shape[0]
+    assert [text.get_text() for text in ax.texts] == titles
+    assert len({image.get_extent()[2] for image in ax.images}) == rows
+
+
+def test_image_grid_refuses_other_shapes():
+    with pytest.raises(ValueError, match=r"not \(8, 8\)"):
+        plots.image_grid(np.zeros((8, 8)))
+
+
+def test_decision_regions_show_predictions_and_points():
+    x = np.array([[-1.0, 0], [1, 0], [-1, 1], [1, 1]])
+    y = np.array([0, 1, 0, 1])
+    ax = plots.decision_regions(lambda x: (x[:, 0] > 0).astype(int), x, y, resolution=20)
+    regions = ax.collections[0].get_array().reshape(20, 20)
+    assert (regions[:, :10] == 0).all()
+    assert (regions[:, 10:] == 1).all()
+    assert ax.get_legend_handles_labels()[1] == ["class 0", "class 1"]
+
+
+def test_latent_scatter_names_each_class():
+    z, y = np.random.default_rng(0).random((20, 2)), np.arange(20) % 4
+    ax = plots.latent_scatter(z, y, class_names=["a", "b", "c", "d"])
+    assert [text.get_text() for text in ax.texts] == ["a", "b", "c", "d"]
+
+
+def test_confusion_matrix_counts_true_classes_in_rows():
+    ax = plots.confusion_matrix([0, 0, 1], [0, 1, 1])
+    assert ax.images[0].get_array().tolist() == [[1, 1], [0, 1]]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "true")
+
+
+def test_every_figure_takes_an_axes():
+    _, ax = plt.subplots()
+    z, y = np.eye(2), np.arange(2)
+    for draw in (
+        lambda: plots.history({"loss": [1]}, ax=ax),
+        lambda: plots.image_grid(np.zeros((2, 4, 4)), ax=ax),
+        lambda: plots.points(z, y, ax=ax),
+        lambda: plots.decision_regions(lambda x: np.zeros(len(x), int), z, y, ax=ax),
+        lambda: plots.latent_scatter(z, y, ax=ax),
+        lambda: plots.confusion_matrix(y, y, ax=ax),
+    ):
+        assert draw() is ax
