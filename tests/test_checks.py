@@ -72,6 +72,7 @@ def leaving(x):
         (lambda x: 1 / np.zeros(3), "not finite"),
         (lambda x, y: x, "It should take (x), it takes (x, y)"),
         (raising, "`return y @ missing  # noqa: F821`, with NameError: name 'missing' is not defined"),
+        (lambda x: np.eye(2) @ x, "Hint: write down the shapes of both sides."),
         (mutating, "changes its argument"),
         (looping, "stopped after 0.5 s"),
         (looping_through_except, "stopped after 0.5 s"),

@@ -116,14 +116,13 @@ def test_grade_ids_are_unique_and_metadata_valid(path):
 
 
 def solution_lines(lesson):
-    """Return the lines between solution markers, without trivial ones and those the student is given."""
+    """Return the lines between solution markers, without trivial ones and what the student is given."""
     source = (ROOT / "lessons" / lesson / "lab.py").read_text(encoding="utf-8")
-    regions = re.findall(r"BEGIN SOLUTION(?: -->)?\n(.*?)\n[^\n]*END SOLUTION", source, flags=re.DOTALL)
-    given = re.sub(r"BEGIN SOLUTION.*?END SOLUTION", "", source, flags=re.DOTALL)
-    given_lines = {line.strip("# ").strip() for line in given.split("\n")}
-    lines = {line.strip("# ").strip() for region in regions for line in region.split("\n")}
-    assert regions
-    return {line for line in lines if len(line) > TRIVIAL_LENGTH} - given_lines
+    region = re.compile(r"BEGIN SOLUTION(?: -->)?\n(.*?)\n[^\n]*END SOLUTION", flags=re.DOTALL)
+    solutions, given = region.findall(source), region.sub("", source)
+    assert solutions
+    lines = {line.strip("# ").strip() for solution in solutions for line in solution.split("\n")}
+    return {line for line in lines if len(line) > TRIVIAL_LENGTH and line not in given}
 
 
 @parametrize(LABS)

@@ -103,6 +103,7 @@ def execute(
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # not its remark on TCP without encryption
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda **_: each() if each else None,
     )

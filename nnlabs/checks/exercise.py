@@ -188,6 +188,8 @@ def _where(error: Exception, attempt: Any) -> str:
     """Tell an exception of the student's code in one line, with the line of their cell."""
     message = " ".join(str(error).split())
     message = f"{type(error).__name__}: {message[:200]}" if message else type(error).__name__
+    if isinstance(error, ValueError) and ("matmul" in message or "broadcast" in message):
+        message += ". Hint: write down the shapes of both sides"
     file = _source_file(attempt)
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if not lines:
