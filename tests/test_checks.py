@@ -11,6 +11,10 @@ from nnlabs.checks import expect
 from nnlabs.checks.exercise import CheckFailedError, exercise
 from nnlabs.checks.timing import TimeLimitError, time_limit
 
+SIGNALS_BETWEEN_BLOCKS = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="Python 3.10 handles no signal between the rounds of such a loop"
+)
+
 
 @exercise(
     cases=[(np.array([-2.0, 0.0, 3.0]),)],
@@ -75,7 +79,7 @@ def leaving(x):
         (lambda x: np.eye(2) @ x, "Hint: write down the shapes of both sides."),
         (mutating, "changes its argument"),
         (looping, "stopped after 0.5 s"),
-        (looping_through_except, "stopped after 0.5 s"),
+        pytest.param(looping_through_except, "stopped after 0.5 s", marks=SIGNALS_BETWEEN_BLOCKS),
         (leaving, "calls exit()"),
         (3.0, "should be a function, it is 3"),
     ],
