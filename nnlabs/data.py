@@ -194,7 +194,7 @@ def photos() -> Dataset:
         the classes are ``bird``, ``flower``, ``food`` and ``mammal``. Near-duplicates are
         in the same split.
     """
-    names = [Path(name).parts for name in checksums() if name.endswith(".jpg")]
+    names = [Path(name).parts for name in checksums() if name.startswith("photos/") and name.endswith(".jpg")]
     class_names = tuple(sorted({parts[2] for parts in names}))
 
     def load(split: str) -> tuple[np.ndarray, np.ndarray]:

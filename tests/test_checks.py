@@ -135,6 +135,15 @@ def test_a_class_is_checked_by_properties():
     assert "should be a class" in Counter.diagnose(lambda: 1)
 
 
+def test_a_changed_signature_is_told_without_any_case():
+    @exercise()
+    def scaled(x, factor, offset=0):
+        return factor * x + offset
+
+    assert scaled.diagnose(lambda x, factor: 1) is None
+    assert "It should take (x, factor, offset), it takes (x)" in scaled.diagnose(lambda x: x)
+
+
 def test_a_check_leaves_the_random_generators_alone():
     np.random.seed(3)
     expected = np.random.rand()

