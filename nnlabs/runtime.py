@@ -93,6 +93,8 @@ def load_keras() -> tuple[str, int]:
             import tensorflow as tf
 
             gpus = tf.config.list_physical_devices("GPU")
+        # GPUs would round the factors of a matrix product to 10 bits; the lessons compare to 1e-6.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
     except ImportError as error:
         raise RuntimeError(
             f"Keras with TensorFlow cannot be loaded ({error}). "
