@@ -34,3 +34,11 @@ def test_rows_hold_figure_target_and_what_it_ran_on(notebook):
         f"| solutions/02_x | accuracy | 0.9812 | at least 0.975 | reached | {ran}",
         f"| solutions/02_x | seconds | 12.5 |  |  | {ran}",
     ]
+
+
+def test_a_missing_notebook_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    (tmp_path / "lessons" / "01_x").mkdir(parents=True)
+    (tmp_path / "lessons" / "01_x" / "lecture.py").touch()
+    assert results.main() == 1
+    assert "notebooks/01_x.ipynb is missing or damaged" in capsys.readouterr().err

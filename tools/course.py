@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+import nbformat
+from nbformat import NotebookNode
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ("notebooks", "labs", "solutions")
 
@@ -49,6 +52,15 @@ def find_lesson(name: str) -> Lesson:
             return lesson
     known = ", ".join(lesson.name for lesson in lessons())
     raise CourseError(f"There is no lesson {name!r}. The lessons are: {known}.")
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Return the built notebook at ``path``, or say that it is not there or not readable."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, nbformat.reader.NotJSONError):
+        name = path.relative_to(ROOT)
+        raise CourseError(f"{name} is missing or damaged. Build it: python -m tools.build") from None
 
 
 @dataclass(frozen=True)

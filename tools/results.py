@@ -11,9 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
-
-from tools.course import ROOT, lessons
+from tools.course import ROOT, CourseError, lessons, read_notebook
 
 RESULT = re.compile(
     r"^RESULT (?P<name>\w+) = (?P<value>\S+)(?: \(target: (?P<target>[^;]+); (?P<verdict>[^)]+)\))?$"
@@ -31,7 +29,7 @@ Measured in the executed notebooks, and collected by `make results`. Do not edit
 
 def rows(path: Path) -> list[str]:
     """Return one table row for each headline figure of the notebook at ``path``."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read_notebook(path)
     texts = [output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])]
     lines = "".join(text if text.endswith("\n") else f"{text}\n" for text in texts).split("\n")
     setup = next(filter(None, map(SETUP.match, lines)), None)
@@ -59,7 +57,11 @@ def report() -> str:
 
 def main() -> int:
     """Write RESULTS.md; return the exit status."""
-    text = report()
+    try:
+        text = report()
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 1
     (ROOT / "RESULTS.md").write_text(text, encoding="utf-8")
     print(f"RESULTS.md: {text.count(chr(10)) - HEAD.count(chr(10))} figures")
     return 0

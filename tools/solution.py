@@ -12,7 +12,7 @@ import nbformat
 from tqdm import tqdm
 
 from tools import execute
-from tools.course import ROOT, CourseError, find_lesson
+from tools.course import ROOT, CourseError, find_lesson, read_notebook
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         path = find_lesson(options.lesson).notebook("solutions")
-        notebook = nbformat.read(path, as_version=4)
+        notebook = read_notebook(path)
         count = sum(cell.cell_type == "code" for cell in notebook.cells)
         with tqdm(total=count, unit="cell", desc=path.stem) as bar:
             seconds = execute.execute(notebook, path, each=bar.update)
