@@ -19,6 +19,9 @@ MAX_FIGURE_BYTES = 100_000
 TRIVIAL_LENGTH = 12  # a shorter line, such as `return x`, says nothing
 
 
+DOCUMENTS = [*ROOT.glob("*.md"), ROOT / "data" / "README.md"]
+
+
 def parametrize(paths):
     return pytest.mark.parametrize("path", paths, ids=[f"{p.parent.name}/{p.stem}" for p in paths])
 
@@ -98,9 +101,10 @@ def test_executed_in_the_cpu_budget_and_targets_reached(path):
     assert "; missed)" not in text
 
 
-@parametrize(PATHS)
+@parametrize([*PATHS, *DOCUMENTS])
 def test_links_inside_the_repository_resolve(path):
-    for target in re.findall(r"\]\(([^)#\s]+)", "\n".join(markdown(path))):
+    text = path.read_text(encoding="utf-8") if path.suffix == ".md" else "\n".join(markdown(path))
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
         if not re.match(r"[a-z]+:", target):
             assert (path.parent / target).exists(), target
 
