@@ -1,17 +1,18 @@
 # Each target is one short command, written out in README.md for machines without make.
-PYTHON ?= python3
+PYTHON ?= $(call first,python3 python3.13 python3.12 python3.11 python3.10)
 PYTHON_OLDEST ?= $(call first,python3.11 python3.12 python3.10)
 PYTHON_COLAB ?= $(call first,python3.13 python3.12)
 BIN := .venv/bin
 LESSON ?= 01
 LOCKED := pyproject.toml requirements.txt $(wildcard requirements/*.txt)
 
-# The first of these interpreters that runs.
-first = $(shell for p in $(1); do $$p -c "" 2>/dev/null && echo $$p && break; done)
-# Make a virtual environment with an interpreter that is there and of a version that the course supports.
+# The first of these interpreters that is there and of a version that the course supports.
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+first = $(shell for p in $(1); do $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
+# Make a virtual environment with such an interpreter, or say what is missing.
 define venv
-	@$(1) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))" 2>/dev/null || \
-	  { echo "This needs Python 3.10 to 3.13 ($(2) environment); name one: make $(MAKECMDGOALS) $(3)=/path/to/python"; exit 1; }
+	@$(or $(1),false) -c "$(SUPPORTED)" 2>/dev/null || \
+	  { echo "This needs Python 3.10 to 3.13; name one: make $(MAKECMDGOALS) $(3)=/path/to/python"; exit 1; }
 	$(1) -m venv $(2)
 endef
 
@@ -19,7 +20,7 @@ endef
 .PHONY: help lab test test-full test-oldest test-colab notebooks solution results doctor lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: .venv/student ## Install the course and open JupyterLab on it
 	$(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
@@ -29,7 +30,7 @@ test: .venv/dev ## Run every test, and every notebook in the smoke budget
 	$(BIN)/python -m pytest
 
 test-full: .venv/dev ## Run every notebook in the cpu budget: targets and minutes are judged
-	NNLABS_BUDGET=cpu $(BIN)/python -m pytest notebooks solutions
+	NNLABS_BUDGET=cpu $(BIN)/python -m pytest notebooks solutions labs
 
 test-oldest: .venv-oldest/dev ## The tests with the oldest supported versions (Keras 3.10, TensorFlow 2.19)
 	.venv-oldest/bin/python -m pytest
@@ -70,10 +71,10 @@ clean: ## Remove the environments and everything that is rebuilt; the notebooks 
 
 .venv-oldest/dev: $(LOCKED)
 	$(call venv,$(PYTHON_OLDEST),.venv-oldest,PYTHON_OLDEST)
-	.venv-oldest/bin/python -m pip install --quiet -c requirements/oldest.txt -e .[lab,dev]
+	.venv-oldest/bin/python -m pip install --quiet -c requirements/oldest.txt -e ".[lab,dev]"
 	@touch $@
 
 .venv-colab/dev: $(LOCKED)
 	$(call venv,$(PYTHON_COLAB),.venv-colab,PYTHON_COLAB)
-	.venv-colab/bin/python -m pip install --quiet -r requirements/colab.txt -e . nbval
+	.venv-colab/bin/python -m pip install --quiet -r requirements/colab.txt -e . nbval hatchling
 	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from nnlabs import runtime
 INSTALL = "run: pip install -r requirements.txt"
 PYTHONS = ((3, 10), (3, 13))
 NEEDED = ("numpy", "matplotlib", "sklearn", "IPython")
+OLDEST = {"keras": (3, 10), "tensorflow": (2, 19)}
 FREE_GIB = 2
 
 Finding = tuple[bool, str]  # fine or not, and what was found with what to do
@@ -42,13 +44,14 @@ def check_packages() -> Finding:
 
 def check_keras() -> Finding:
     """Check that Keras and TensorFlow can be loaded, and tell on which device they compute."""
-    try:
-        found, gpus = runtime.load_keras()
-    except RuntimeError as error:
-        return False, str(error)
-    backend = importlib.import_module("keras").backend.backend()
+    backend = os.environ["KERAS_BACKEND"]
     if backend != "tensorflow":
-        return False, f"{found}, but the backend is {backend}; unset KERAS_BACKEND"
+        return False, f"the environment variable KERAS_BACKEND is {backend}; unset it"
+    found, gpus = runtime.load_keras()
+    for name, oldest in OLDEST.items():
+        version = importlib.import_module(name).__version__
+        if tuple(map(int, version.split(".")[:2])) < oldest:
+            return False, f"{found}: {name} must be {'.'.join(map(str, oldest))} or newer; {INSTALL}"
     return True, f"{found}; computes on {f'{gpus} GPU' if gpus else 'the CPU'}"
 
 
@@ -95,7 +98,10 @@ def main() -> int:
     print(f"nnlabs {nnlabs.__version__} at {Path(nnlabs.__file__).parent}")
     fine = True
     for name, check in CHECKS.items():
-        ok, found = check()
+        try:
+            ok, found = check()
+        except Exception as error:  # whatever is broken here, the other checks still help
+            ok, found = False, f"{error} ({type(error).__name__})"
         fine &= ok
         print(f"{'fine   ' if ok else 'PROBLEM'}  {name}: {found}")
     print("All is fine." if fine else "Mend what is marked PROBLEM, then run this again.")

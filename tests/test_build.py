@@ -166,6 +166,23 @@ def test_an_error_in_a_lesson_is_told_and_nothing_is_written(lesson, capsys):
     assert not lesson.notebook("solutions").exists()
 
 
+def test_a_damaged_notebook_is_built_anew(lesson):
+    lesson.notebook("solutions").parent.mkdir()
+    lesson.notebook("solutions").write_text("{")
+    assert build.update(lesson, "solutions", force=False, draft=True) == "written"
+
+
+def test_a_missing_lab_is_told(lesson, capsys):
+    lesson.lab.unlink()
+    assert build.main(["1", "--draft"]) == 1
+    assert "lab.py is missing" in capsys.readouterr().err
+
+
+def test_every_built_notebook_has_a_lesson():
+    built = {path for folder in course.BUILT for path in (course.ROOT / folder).glob("*.ipynb")}
+    assert built == {lesson.notebook(folder) for lesson, folder in NOTEBOOKS}
+
+
 def test_an_unknown_lesson_is_told(lesson, capsys):
     assert build.main(["99"]) == 1
     assert "The lessons are: 01_doubling" in capsys.readouterr().err

@@ -2,8 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import nbformat
 import pytest
+
+ROOT = Path(__file__).parent.parent
+OPEN = "import urllib.request; urllib.request.urlopen('http://example.org', timeout=1)"
 
 
 def run(code: str) -> subprocess.CompletedProcess:
@@ -16,6 +21,8 @@ def run(code: str) -> subprocess.CompletedProcess:
         "import urllib.request; urllib.request.urlopen('http://example.org', timeout=1)",
         "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)",
         "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 53))",
+        "import socket; socket.socket(type=socket.SOCK_DGRAM).sendmsg([b''], [], 0, ('192.0.2.1', 53))",
+        "import socket; socket.gethostbyname('example.org')",
     ],
 )
 def test_a_connection_fails_even_if_exceptions_are_swallowed(attempt):
@@ -32,3 +39,25 @@ def test_the_loopback_is_free():
         "socket.create_connection(server.getsockname()).close()\n"
     )
     assert run(code).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("cell", "status"),
+    [
+        ("import socket; socket.create_server(('127.0.0.1', 0)).close()", 0),
+        (OPEN, 1),
+        (f"try:\n    {OPEN}\nexcept Exception:\n    pass", 1),
+        (
+            "import threading, time\n"
+            f"def load():\n    {OPEN}\n"
+            "threading.Thread(target=load).start()\ntime.sleep(5)",
+            1,
+        ),
+    ],
+)
+def test_a_connection_fails_the_cell_of_a_notebook(cell, status, tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    nbformat.write(notebook, tmp_path / "cell.ipynb")
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-q", "cell.ipynb"]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode == status, finished.stdout

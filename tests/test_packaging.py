@@ -4,15 +4,17 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+import nbformat
 import pytest
 from packaging.requirements import Requirement
+
+from tools import course
 
 ROOT = Path(__file__).parent.parent
 COLAB = ROOT / "requirements" / "colab.txt"
@@ -52,7 +54,7 @@ def test_pip_would_change_nothing_but_nnlabs_in_colab(tmp_path):
     if here != pinned:
         pytest.skip("this is not Colab's environment: make test-colab")
     report = tmp_path / "report.json"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--no-build-isolation"]
     subprocess.run([*pip, "--report", str(report), str(ROOT)], check=True, env=clean_environment())
     installs = json.loads(report.read_text())["install"]
     assert {item["metadata"]["name"] for item in installs} <= {"nnlabs"}
@@ -64,6 +66,8 @@ def test_versions_are_bounded_and_locked():
     for requirement in extras:
         if requirement.name != "nnlabs":
             assert requirement.specifier, f"{requirement.name} has no bound"
+            if "extra" not in str(requirement.marker):  # these also come without the lock, as in Colab
+                assert "<" in str(requirement.specifier), f"{requirement.name} has no upper bound"
             assert requirement.name.lower() in {name.lower() for name in lock}, requirement.name
 
 
@@ -90,6 +94,11 @@ def installed(tmp_path_factory):
     ]
     install = ["install", "--no-deps", "--target", paths[0], str(wheel)]
     subprocess.run(pip + install, check=True, env=clean_environment())
+    # The kernel of just this Python; another one installed on the machine must not step in.
+    kernel = folder / "venv" / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
     # A plain path adds the packages; the editable install's own .pth file there is not followed.
     Path(paths[0], "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python
@@ -112,13 +121,19 @@ def test_the_wheel_holds_package_and_data_but_no_tests(installed):
 
 @pytest.mark.parametrize("notebook", ["labs/01_neurons.ipynb", "solutions/02_multilayer_perceptron.ipynb"])
 def test_a_notebook_runs_in_an_empty_folder_from_the_wheel_offline(installed, notebook, tmp_path):
-    shutil.copy(ROOT / notebook, tmp_path / "notebook.ipynb")
+    copy = nbformat.read(ROOT / notebook, as_version=4)
+    copy.cells.append(nbformat.v4.new_code_cell("import nnlabs; print('HELPER', nnlabs.__file__)"))
+    nbformat.write(copy, tmp_path / "notebook.ipynb")
     convert = [str(installed), "-m", "nbconvert", "--to", "notebook", "--execute", "notebook.ipynb"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests" / "offline"), "NNLABS_BUDGET": "smoke"}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT / "tests" / "offline"),
+        "NNLABS_BUDGET": "smoke",
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
     subprocess.run([*convert, "--output", "executed.ipynb"], check=True, cwd=tmp_path, env=environment)
     executed = (tmp_path / "executed.ipynb").read_text(encoding="utf-8")
     assert "budget: smoke" in executed
-    assert str(ROOT) not in executed
+    assert f"HELPER {installed.parent.parent}" in executed
 
 
 def test_the_readme_tells_every_make_target_without_make():
@@ -126,6 +141,7 @@ def test_the_readme_tells_every_make_target_without_make():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE):
         assert f"`make {target}" in readme, target
+    assert course.Publication.read().repository in readme
     for module in re.findall(r"python -m ((?:tools|nnlabs)\.\w+)", makefile):
         assert f"python -m {module}" in readme, module
         assert importlib.util.find_spec(module)

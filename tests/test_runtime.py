@@ -128,6 +128,25 @@ def test_the_doctor_tells_what_is_wrong_and_what_to_do(monkeypatch, capsys):
     assert "fine     disk: room" in out
 
 
+def test_the_doctor_goes_on_when_a_check_breaks(monkeypatch, capsys):
+    def broken():
+        raise OSError("no such file")
+
+    monkeypatch.setattr(doctor, "CHECKS", {"data": broken, "disk": lambda: (True, "room")})
+    assert doctor.main() == 1
+    assert "PROBLEM  data: no such file (OSError)" in capsys.readouterr().out
+
+
+def test_the_doctor_notices_another_backend_and_old_versions(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert doctor.check_keras() == (False, "the environment variable KERAS_BACKEND is jax; unset it")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setattr(doctor, "OLDEST", {"keras": (99, 0)})
+    fine, found = doctor.check_keras()
+    assert not fine
+    assert "keras must be 99.0 or newer" in found
+
+
 def test_the_doctor_finds_altered_data(monkeypatch):
     from nnlabs import data
 

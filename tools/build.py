@@ -26,7 +26,7 @@ from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
 from tools import execute, grading
-from tools.course import BUILT, ROOT, CourseError, Lesson, Publication, find_lesson, lessons
+from tools.course import BUILT, ROOT, CourseError, Lesson, Publication, find_lesson, lessons, read_notebook
 
 SETUP = """\
 # Set-up. In a checkout of the course this does nothing; elsewhere, as in Colab, it installs the helper.
@@ -49,6 +49,8 @@ def build(lesson: Lesson, folder: str) -> NotebookNode:
 
 def read(source: Path) -> NotebookNode:
     """Read a lesson; keep of its metadata what every machine shares."""
+    if not source.is_file():
+        raise CourseError(f"{source.relative_to(ROOT)} is missing. See CONTRIBUTING.md.")
     notebook = jupytext.read(source, fmt="py:percent")
     try:
         minutes = dict(notebook.metadata["nnlabs"]["minutes"])
@@ -112,7 +114,7 @@ def update(lesson: Lesson, folder: str, *, force: bool, draft: bool) -> str:
     notebook = build(lesson, folder)
     done = ""
     if folder != "labs":
-        old = nbformat.read(path, as_version=4) if path.is_file() else None
+        old = _existing(path)
         inputs = execute.inputs_digest(notebook)
         fresh = execute.carry_outputs(old, notebook)
         current = fresh and old.metadata.nnlabs.get("execution", {}).get("inputs") == inputs
@@ -122,6 +124,13 @@ def update(lesson: Lesson, folder: str, *, force: bool, draft: bool) -> str:
             done = f"executed in {seconds} s"
     written = write(notebook, path)
     return done or ("written" if written else "unchanged")
+
+
+def _existing(path: Path) -> NotebookNode | None:
+    try:
+        return read_notebook(path)
+    except CourseError:  # none yet, or damaged: it is built anew
+        return None
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -21,7 +21,8 @@ def time_limit(seconds: float) -> AbstractContextManager[None]:
     By an interval timer where the system has one and this is the main thread (as in a
     notebook's kernel on Linux and macOS), else from a second thread. The second way cannot
     interrupt a call into compiled code, such as ``time.sleep``; neither can stop code that
-    catches everything at the very moment (a bare ``except:`` in a loop on Python 3.10).
+    catches everything at the very moment, such as a bare ``except:`` around a long wait in a
+    loop (on Python 3.10: in any loop).
     """
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
         return _limit_by_signal(seconds)
