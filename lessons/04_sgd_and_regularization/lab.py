@@ -12,6 +12,8 @@
 # regularised network in Keras that beats the plain one.
 #
 # Read [the lecture](../notebooks/04_sgd_and_regularization.ipynb) first; the formulas are explained there.
+# Close it while you write, and compare afterwards.
+#
 # After each exercise a check answers in one line. If your function is not right yet, the notebook goes on
 # with the course's own version, so you can continue and come back later.
 #
@@ -174,7 +176,7 @@ adam_step = check.adam_step(adam_step)
 # ## 5. Initial weights
 #
 # Return a random matrix $W$ of shape $(n_{out}, n_{in})$, a row for each unit, from a normal distribution
-# with mean 0 and
+# (or a uniform one) with mean 0 and
 #
 # - `kind="glorot"`: variance $2 / (n_{in} + n_{out})$
 # - `kind="he"`: variance $2 / n_{in}$
@@ -205,7 +207,7 @@ initialise = check.initialise(initialise)
 #
 # `h` holds the activations of a layer, a row for each sample. In training, set each entry to zero with
 # probability $p$, independently, and multiply the others by $1 / (1 - p)$. In inference (`training` is
-# `False`) return `h` as it is.
+# `False`) return `h` as it is. All random numbers come from `rng`.
 #
 # <details><summary>Hint</summary>
 #
@@ -232,9 +234,9 @@ dropout = check.dropout(dropout)
 # %% [markdown]
 # ## 7. Early stopping
 #
-# `curve` is the validation loss after epoch 1, 2, 3, ... Training stops after the first epoch at which the
-# last `patience` epochs have all brought **no new minimum**. If that never happens, it stops at the end of
-# the curve. An equal loss is no new minimum.
+# `curve` is a list: the validation loss after epoch 1, 2, 3, ... Training stops after the first epoch at
+# which the last `patience` epochs have all brought **no new minimum**. If that never happens, it stops at
+# the end of the curve. An equal loss is no new minimum.
 #
 # Return the pair (best epoch, last epoch). The best epoch has the lowest loss of those that were trained.
 # Epochs count from 1.
@@ -337,7 +339,7 @@ RUNS = {
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.6), sharex=True)
 for (name, options), line in zip(RUNS.items(), plots.LINES, strict=True):
     curves = train(EPOCHS, **options)
-    best, last = early_stopping(curves[:, 1], patience=10)
+    best, last = early_stopping(curves[:, 1].tolist(), patience=10)
     print(f"{name:22} validation loss {curves[-1, 1]:.3f}; patience 10 stops at {last}, best epoch {best}")
     left.semilogy(1 + np.arange(EPOCHS), curves[:, 0], line)
     right.plot(1 + np.arange(EPOCHS), curves[:, 1], line, label=name)

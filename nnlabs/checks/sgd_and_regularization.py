@@ -84,7 +84,7 @@ def sizes(batches: Callable) -> None:
 def shuffled(batches: Callable) -> None:
     """Require a random order, new in each epoch, that comes from the generator."""
     rng = np.random.default_rng(1)
-    first, second = (np.concatenate(list(batches(100, 10, rng))) for _ in range(2))
+    first, second = (np.concatenate(batches(100, 10, rng)) for _ in range(2))
     expect.true(
         not np.array_equal(first, np.arange(100)) and not np.array_equal(first, np.arange(100)[::-1]),
         "The indices are not in random order.",
@@ -101,7 +101,7 @@ def shuffled(batches: Callable) -> None:
         "Two epochs have the same batches.",
         "shuffle anew for each epoch: use the generator rng that is given, make no new one.",
     )
-    again = np.concatenate(list(batches(100, 10, np.random.default_rng(1))))
+    again = np.concatenate(batches(100, 10, np.random.default_rng(1)))
     expect.true(
         np.array_equal(first, again),
         "With the same seed the batches differ.",
@@ -112,6 +112,11 @@ def shuffled(batches: Callable) -> None:
 def _batches(batches: Callable, n: int, m: int, what: str) -> list[np.ndarray]:
     found = batches(n, m, np.random.default_rng(0))
     expect.true(found is not None, f"{what} returns None.", "is the return statement missing?")
+    expect.true(
+        isinstance(found, (list, tuple)),
+        f"{what} should return a list, it returns {type(found).__name__}.",
+        "collect the batches in a list.",
+    )
     parts = [expect.as_array(batch) for batch in found]
     expect.true(
         all(part.ndim == 1 for part in parts),
@@ -562,6 +567,11 @@ def values(dropout: Callable) -> None:
             if abs(share - (1 - p)) < 0.03
             else "compare a random number between 0 and 1 with p, one for each entry.",
         )
+        expect.true(
+            np.std(kept.sum(axis=1)) > 0,
+            f"{what} drops the same number of units in every row.",
+            "each unit is dropped by its own random number.",
+        )
         factors = found[kept] / h[kept]
         hints = {
             1.0: "the units that are left are not rescaled, so the mean changes.",
@@ -600,6 +610,12 @@ def fresh_masks(dropout: Callable) -> None:
         not np.array_equal(first, second),
         "Two calls drop the same units.",
         "use the generator rng that is given: a new one with a fixed seed repeats itself.",
+    )
+    again = expect.as_array(dropout(h.copy(), 0.5, np.random.default_rng(3), True))
+    expect.true(
+        np.array_equal(first, again),
+        "With the same seed the masks differ.",
+        "take the random numbers from rng, not from np.random.",
     )
     expect.close(dropout(h.copy(), 0.0, rng, True), h, "dropout(h, 0.0, rng, training=True)")
 

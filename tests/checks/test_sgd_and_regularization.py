@@ -404,12 +404,17 @@ def nothing_returned(l2, p_input, p_hidden):
     network()(l2, p_input, p_hidden)
 
 
+def exact_share(h, p, rng):
+    return rng.permuted(np.tile(np.arange(h.shape[1]) >= p * h.shape[1], (len(h), 1)), axis=1)
+
+
 ANSWERS = {
     "batches": Answers(
         wrong=[
             (with_replacement, "draw without replacement"),
             (last_dropped, "the last batch is shorter when m does not divide n"),
             (not_shuffled, "shuffle before you cut"),
+            (batches_generator, "collect the batches in a list"),
             (same_every_epoch, "shuffle anew for each epoch"),
             (global_generator, "take the random numbers from rng"),
             (batches_shuffled, "not the finished batches"),
@@ -418,7 +423,7 @@ ANSWERS = {
             (empty_batch, "what happens at the end when m divides n"),
             (counted_from_one, "indices start at 0"),
         ],
-        right=[batches_by_loop, batches_by_choice, batches_generator],
+        right=[batches_by_loop, batches_by_choice],
     ),
     "schedule": Answers(
         wrong=[
@@ -517,6 +522,8 @@ ANSWERS = {
                 "rescales in training",
             ),
             (dropout_always, "in inference all units are there"),
+            (dropping(lambda h, p, rng: np.random.random(h.shape) >= p), "not from np.random"),
+            (dropping(exact_share), "by its own random number"),
             (
                 dropping(lambda h, p, rng: rng.random(h.shape[1]) >= p),
                 "each sample of the batch has its own mask",
