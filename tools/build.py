@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import jupytext
@@ -114,23 +115,17 @@ def update(lesson: Lesson, folder: str, *, force: bool, draft: bool) -> str:
     notebook = build(lesson, folder)
     done = ""
     if folder != "labs":
-        old = _existing(path)
+        # Without a notebook to carry outputs from, or with a damaged one, it is built anew.
+        with suppress(CourseError):
+            execute.carry_outputs(read_notebook(path), notebook)
         inputs = execute.inputs_digest(notebook)
-        fresh = execute.carry_outputs(old, notebook)
-        current = fresh and old.metadata.nnlabs.get("execution", {}).get("inputs") == inputs
+        current = notebook.metadata.nnlabs.get("execution", {}).get("inputs") == inputs
         if not draft and (force or not current):
             seconds = execute.execute(notebook, path, budget="cpu")
             notebook.metadata.nnlabs.execution = {"inputs": inputs, "seconds": seconds}
             done = f"executed in {seconds} s"
     written = write(notebook, path)
     return done or ("written" if written else "unchanged")
-
-
-def _existing(path: Path) -> NotebookNode | None:
-    try:
-        return read_notebook(path)
-    except CourseError:  # none yet, or damaged: it is built anew
-        return None
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -73,21 +73,23 @@ def _imports(code: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "nnlabs")
 
 
-def carry_outputs(old: NotebookNode | None, new: NotebookNode) -> bool:
-    """Copy the outputs of ``old`` into ``new`` if both have the same code cells; tell if so."""
-    if old is None or _code(old) != _code(new) or "nnlabs" not in old.metadata:
-        return False
-    old_cells, new_cells = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
-    for old_cell, new_cell in zip(old_cells, new_cells, strict=True):
+def carry_outputs(old: NotebookNode, new: NotebookNode) -> None:
+    """Copy the outputs of ``old``, and with what they were made, into ``new`` if both have the same code."""
+    if _code(old) != _code(new):
+        return
+    for old_cell, new_cell in zip(_code_cells(old), _code_cells(new), strict=True):
         new_cell.outputs = old_cell.outputs
         new_cell.execution_count = old_cell.execution_count
-    if "execution" in old.metadata.nnlabs:
+    if "execution" in old.metadata.get("nnlabs", {}):
         new.metadata.nnlabs.execution = old.metadata.nnlabs.execution
-    return True
+
+
+def _code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def _code(notebook: NotebookNode) -> list[str]:
-    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell.source for cell in _code_cells(notebook)]
 
 
 def execute(
@@ -107,7 +109,6 @@ def execute(
     CourseError
         A cell raised, or the kernel died. The message names the notebook and the error.
     """
-    before = notebook.metadata
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -124,8 +125,7 @@ def execute(
     except (CellExecutionError, DeadKernelError, CellTimeoutError) as error:
         raise CourseError(f"{path.relative_to(ROOT)} stopped with an error.\n{error}") from None
     seconds = round(time.perf_counter() - start)
-    notebook.metadata = before  # without the kernel's versions
-    notebook.metadata.language_info = NotebookNode(name="python")
+    notebook.metadata.language_info = NotebookNode(name="python")  # without the kernel's versions
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     return seconds
