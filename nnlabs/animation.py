@@ -70,10 +70,6 @@ def play(
     ValueError
         ``alt`` is empty, there are no steps, or the result is larger than ``MAX_BYTES``.
     """
-    from IPython.display import display
-
-    if not alt.strip():
-        raise ValueError("An animation needs an alternative text that says what it shows.")
     if len(steps) == 0:
         raise ValueError("An animation needs at least one step.")
     png = encode(frames(draw, steps, size), seconds=seconds, hold=hold, loops=loops)
@@ -82,8 +78,7 @@ def play(
             f"The animation has {len(png) / 1000:.0f} kB, over {MAX_BYTES / 1000:.0f} kB: "
             "take fewer steps, a smaller size or fewer colours."
         )
-    data = {"image/png": png, "text/plain": f"Animation: {alt}"}
-    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+    plots.display_png(png, alt, kind="Animation")
 
 
 def strip(

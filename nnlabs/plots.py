@@ -53,17 +53,37 @@ def show(alt: str) -> None:
     ValueError
         No figure is open, or ``alt`` is empty.
     """
-    from IPython.display import display
-
     if not plt.get_fignums():
         raise ValueError("There is no figure to show: draw one in the same cell first.")
-    if not alt.strip():
-        raise ValueError("A figure needs an alternative text that says what it shows.")
     figure = plt.gcf()
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     plt.close(figure)
-    data = {"image/png": png.getvalue(), "text/plain": f"Figure: {alt}"}
+    display_png(png.getvalue(), alt)
+
+
+def display_png(png: bytes, alt: str, kind: str = "Figure") -> None:
+    """Display a picture, still or animated, with an alternative text.
+
+    Parameters
+    ----------
+    png
+        The content of a PNG file.
+    alt
+        What the picture shows, in one or two sentences.
+    kind
+        What it is, in a word: where pictures are not shown, the output reads ``kind: alt``.
+
+    Raises
+    ------
+    ValueError
+        ``alt`` is empty.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ValueError("A figure needs an alternative text that says what it shows.")
+    data = {"image/png": png, "text/plain": f"{kind}: {alt}"}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
 
 

@@ -63,13 +63,15 @@ def setup(seed: int, *, keras: bool = True) -> Budget:
     """
     import numpy as np
 
-    random.seed(seed)
-    np.random.seed(seed)
-    software, gpus = load_keras() if keras else (f"NumPy {np.__version__}", 0)
     if keras:
+        software, gpus = load_keras()
         from keras.utils import set_random_seed
 
-        set_random_seed(seed)
+        set_random_seed(seed)  # Python's and NumPy's generators too
+    else:
+        software, gpus = f"NumPy {np.__version__}", 0
+        random.seed(seed)
+        np.random.seed(seed)
     budget = Budget(_budget_name(default="gpu" if gpus else "cpu"))
     device = "GPU" if gpus else f"CPU ({os.cpu_count()} cores)"
     print(
