@@ -101,6 +101,15 @@ def test_text_changes_keep_the_outputs_and_code_changes_execute(lesson):
     assert solution.cells[3].outputs[0].text == "8\n"
 
 
+def test_a_widget_is_not_stored_but_what_stands_beside_it_is(lesson):
+    code = "import ipywidgets\ndisplay(double(2), ipywidgets.IntSlider())"
+    lesson.lab.write_text(LESSON.replace("print(double(2))", code))
+    build.update(lesson, "solutions", force=False, draft=False)
+    solution = nbformat.read(lesson.notebook("solutions"), as_version=4)
+    assert [output.data["text/plain"] for output in solution.cells[3].outputs] == ["4"]
+    assert "widgets" not in solution.metadata
+
+
 def test_a_draft_drops_outputs_that_no_longer_belong(lesson):
     build.update(lesson, "solutions", force=False, draft=False)
     lesson.lab.write_text(LESSON.replace("double(2)", "double(4)"))

@@ -92,6 +92,7 @@ def test_executed_without_stderr_or_warnings(path):
         assert output.output_type != "error"
         assert output.get("name") != "stderr", output.get("text")
         assert "Warning" not in output.get("text", "")
+        assert not any("widget" in kind for kind in output.get("data", {})), "it is dead without its kernel"
 
 
 @parametrize(EXECUTED)

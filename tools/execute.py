@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from tools.course import ROOT, CourseError
 
 CELL_TIMEOUT = 1800  # seconds
+WIDGET = "application/vnd.jupyter.widget-view+json"
 NUMERIC_PACKAGES = ("keras", "matplotlib", "numpy", "scikit-learn", "tensorflow", "tensorflow-cpu")
 
 
@@ -114,6 +115,7 @@ def execute(
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
+        store_widget_state=False,
         extra_arguments=["--IPKernelApp.log_level=ERROR"],  # not its remark on TCP without encryption
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda **_: each() if each else None,
@@ -126,6 +128,8 @@ def execute(
         raise CourseError(f"{path.relative_to(ROOT)} stopped with an error.\n{error}") from None
     seconds = round(time.perf_counter() - start)
     notebook.metadata.language_info = NotebookNode(name="python")  # without the kernel's versions
-    for cell in notebook.cells:
+    for cell in _code_cells(notebook):
         cell.metadata.pop("execution", None)
+        # A widget lives as long as its kernel; a stored one is an error message.
+        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     return seconds

@@ -1,0 +1,111 @@
+"""The interactive figures: what they show without a front end, and what they answer to one."""
+
+import numpy as np
+import pytest
+
+from nnlabs import data, widgets
+
+
+def brightest_rows(pictures):
+    """Stand in for a network: give each digit the ink in one tenth of the rows."""
+    ink = pictures[:, :20].reshape(len(pictures), 10, -1).sum(axis=2, dtype=float) + 1e-6
+    return ink / ink.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def example():
+    return data.mnist().x_test[0]
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda thing, **options: shown.append((thing, options)))
+    return shown
+
+
+def drawing(*strokes, side=56):
+    """Return a black square with white rectangles, each (top, bottom, left, right)."""
+    canvas = np.zeros((side, side), dtype=np.uint8)
+    for top, bottom, left, right in strokes:
+        canvas[top:bottom, left:right] = 255
+    return canvas
+
+
+def test_a_still_figure_in_words_comes_before_the_pad(displayed, example):
+    widgets.digit_pad(brightest_rows, example)
+    (figure, options), (pad, _) = displayed
+    digit = brightest_rows(example[None]).argmax()
+    assert figure["image/png"].startswith(b"\x89PNG")
+    assert f"The largest is that of {digit}" in options["metadata"]["image/png"]["alt"]
+    assert isinstance(pad, widgets.DigitPad)
+    assert pad.example == example.tolist()
+
+
+def test_the_pad_answers_what_the_network_answers_to_the_picture_in_mnists_form(example):
+    pad = widgets.DigitPad(brightest_rows, example)
+    picture = drawing((8, 40, 20, 26), (8, 14, 20, 40))
+    pad.drawing = picture.ravel().tolist()
+    expected = brightest_rows(widgets.mnist_form(picture)[None])[0]
+    np.testing.assert_allclose(pad.probabilities, expected)
+    assert f"answers {expected.argmax()}" in pad.answer
+    pad.drawing = drawing().ravel().tolist()
+    assert pad.probabilities == []
+    assert "Draw a digit" in pad.answer
+
+
+def test_a_network_that_fails_is_told_and_the_pad_stays_alive(example):
+    def fails(pictures):
+        if fails.broken:
+            raise RuntimeError("out of order")
+        return brightest_rows(pictures)
+
+    fails.broken = True
+    pad = widgets.DigitPad(fails, example)
+    pad.drawing = example.ravel().tolist()
+    assert pad.answer == "No answer: out of order"
+    fails.broken = False
+    pad.drawing = drawing((8, 40, 20, 26)).ravel().tolist()
+    assert "The network answers" in pad.answer
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        (lambda pictures: np.ones(10) / 10, r"\(1, 28, 28\) to \(1, 10\)"),
+        (lambda pictures: np.arange(10.0)[None], "softmax missing"),
+        (lambda pictures: np.array([[2.0, -1] + [0] * 8]), "softmax missing"),
+    ],
+)
+def test_what_is_no_probability_is_refused(predict, message, example):
+    with pytest.raises(ValueError, match=message):
+        widgets.digit_pad(predict, example)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((28, 28)), np.zeros((1, 28, 28), dtype=np.uint8)])
+def test_an_example_of_another_form_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"uint8 of shape \(28, 28\)"):
+        widgets.digit_pad(brightest_rows, wrong)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (30, 5), (12, 33)])
+def test_place_and_size_of_a_drawing_do_not_matter(corner):
+    top, left = corner
+    shape = np.kron([[1, 1], [1, 0], [1, 0]], np.full((7, 7), 255)).astype(np.uint8)
+    canvas = drawing()
+    canvas[top : top + 21, left : left + 14] = shape
+    large = np.kron(canvas, np.ones((2, 2))).astype(np.uint8)
+    picture = widgets.mnist_form(canvas)
+    np.testing.assert_array_equal(picture, widgets.mnist_form(drawing((0, 21, 0, 7), (0, 7, 0, 14))))
+    assert np.abs(picture - widgets.mnist_form(large).astype(float)).mean() < 2
+    rows, _ = np.nonzero(picture)
+    assert np.ptp(rows) + 1 == 20
+    weights = picture / picture.sum()
+    assert weights.sum(axis=1) @ np.arange(28) == pytest.approx(14, abs=0.51)
+    assert weights.sum(axis=0) @ np.arange(28) == pytest.approx(14, abs=0.51)
+
+
+def test_mnists_own_digits_keep_their_form():
+    pictures = data.mnist().x_test[:200]
+    changed = [np.abs(widgets.mnist_form(p).astype(int) - p).max() for p in pictures]
+    assert np.mean(np.equal(changed, 0)) > 0.9  # the others lie half a pixel off, or have faint edges
