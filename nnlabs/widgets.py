@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import html
+import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import anywidget
 import matplotlib.pyplot as plt
@@ -12,6 +15,9 @@ import numpy as np
 import traitlets
 
 from nnlabs import plots
+
+if TYPE_CHECKING:
+    from ipywidgets import DOMWidget
 
 Predict: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
@@ -146,3 +152,127 @@ def _picture(example: np.ndarray) -> np.ndarray:
     if example.shape != (SIDE, SIDE) or example.dtype != np.uint8:
         raise ValueError(f"The example must be uint8 of shape (28, 28), not {example.dtype} {example.shape}.")
     return example
+
+
+Range: TypeAlias = "tuple[float, float] | tuple[float, float, str]"
+
+STILLS = 7  # pictures along one slider in the still figure, and whole numbers up to ten
+WIDTH = 224  # pixels of the picture beside the sliders
+
+
+def sliders(
+    draw: Callable[..., np.ndarray],
+    *,
+    button: tuple[str, Callable[[], object]] | None = None,
+    **ranges: Range,
+) -> None:
+    """Show the pictures that ``draw`` makes along each range, and sliders to choose others.
+
+    The sliders work in JupyterLab, Jupyter Notebook and Colab while the notebook's kernel runs,
+    with the mouse and with the arrow keys.
+
+    Parameters
+    ----------
+    draw
+        Called with one value for each range, by name; returns a grey picture, shape (height,
+        width), 0 black to 1 white.
+    button
+        A button that changes the picture: its text and what it does; then the picture is drawn anew.
+    ranges
+        One slider each: ``name=(lowest, highest)`` or ``name=(lowest, highest, "what it is")``. It
+        starts in the middle. Two whole numbers make a slider of whole numbers.
+
+    Raises
+    ------
+    ValueError
+        There are no ranges, or ``draw`` returns no grey picture.
+    """
+    from IPython.display import display
+
+    if not ranges:
+        raise ValueError("sliders needs at least one range, such as z1=(-2.0, 2.0).")
+    labels = {name: f"{rest[0]} ({name})" if rest else name for name, (_, _, *rest) in ranges.items()}
+    stops = {name: _stops(low, high) for name, (low, high, *_) in ranges.items()}
+    start = {name: values[len(values) // 2] for name, values in stops.items()}
+    columns = max(map(len, stops.values()))
+    _, axes = plt.subplots(len(stops), 1, figsize=(0.9 * columns, 1.35 * len(stops)), squeeze=False)
+    for ax, (name, values) in zip(axes.flat, stops.items(), strict=True):
+        pictures = np.stack([_grey(draw(**start | {name: value})) for value in values])
+        plots.image_grid(pictures, [f"{value:.3g}" for value in values], columns=columns, ax=ax)
+        ax.set_title(labels[name], fontsize=10)
+    plots.show(
+        "Pictures for sliders. In each row one value goes from its lowest to its highest, the others stay in "
+        f"the middle: {', '.join(labels.values())}."
+    )
+    display(_slider_box(draw, ranges, labels, start, button))
+
+
+def _slider_box(
+    draw: Callable[..., np.ndarray],
+    ranges: Mapping[str, Range],
+    labels: Mapping[str, str],
+    start: Mapping[str, float],
+    button: tuple[str, Callable[[], object]] | None,
+) -> DOMWidget:
+    import ipywidgets
+
+    picture = ipywidgets.HTML()
+    controls = {}
+    for name, (low, high, *_) in ranges.items():
+        whole = isinstance(start[name], int)
+        controls[name] = (ipywidgets.IntSlider if whole else ipywidgets.FloatSlider)(
+            value=start[name],
+            min=low,
+            max=high,
+            step=1 if whole else (high - low) / 50,
+            description=labels[name],
+            style={"description_width": "initial"},
+            layout={"width": "28em"},
+        )
+
+    def redraw(_: object = None) -> None:
+        values = {name: control.value for name, control in controls.items()}
+        try:
+            picture.value = _image_element(_grey(draw(**values)), values)
+        except Exception as error:  # the student's function may raise anything; the sliders stay alive
+            picture.value = f"<p>No picture: {html.escape(str(error))}</p>"
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    column = list(controls.values())
+    if button is not None:
+        text, action = button
+        column.append(ipywidgets.Button(description=text, layout={"width": "auto"}))
+        column[-1].on_click(lambda _: (action(), redraw()))
+    redraw()
+    return ipywidgets.HBox([ipywidgets.VBox(column), picture])
+
+
+def _stops(low: float, high: float) -> list[float]:
+    """Return the values along a slider that the still figure shows; whole numbers stay whole."""
+    if isinstance(low, int) and isinstance(high, int) and high - low < 10:
+        return list(range(low, high + 1))
+    values = np.linspace(low, high, STILLS)
+    return [round(v) for v in values] if isinstance(low, int) and isinstance(high, int) else values.tolist()
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    picture = np.asarray(picture)
+    if picture.ndim != 2:
+        raise ValueError(f"draw must return a grey picture of shape (height, width), not {picture.shape}.")
+    return picture
+
+
+def _image_element(picture: np.ndarray, values: Mapping[str, float]) -> str:
+    """Return the picture as an HTML element, with its values as the alternative text."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    grey = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    Image.fromarray(grey).save(file, format="PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    where = ", ".join(f"{name} = {value:.3g}" for name, value in values.items())
+    return (
+        f'<img src="data:image/png;base64,{data}" alt="Picture for {where}" width="{WIDTH}" '
+        'style="image-rendering: pixelated">'
+    )

@@ -102,3 +102,43 @@ def test_the_network_answers_to_the_mouse(page):
     playwright.expect(answer).to_have_text(re.compile("answers 7"))
     page.get_by_role("button", name="Show the example").click()
     playwright.expect(answer).to_have_text(re.compile("answers"))
+
+
+SLIDERS = """\
+import numpy as np
+from nnlabs import widgets
+
+def square(size, level):
+    picture = np.zeros((10, 10))
+    picture[2 : 2 + size, 2 : 2 + size] = level
+    return picture
+
+widgets.sliders(square, button=("Again", print), size=(2, 6, "side of the square"), level=(0.0, 1.0))"""
+
+
+@pytest.fixture
+def sliders_page(page, lab, tmp_path):
+    notebook = nbformat.read(tmp_path / "pad.ipynb", as_version=4)
+    notebook.cells[0].source = SLIDERS
+    nbformat.write(notebook, tmp_path / "sliders.ipynb")
+    page.goto(f"{lab}/lab/tree/sliders.ipynb")
+    return page
+
+
+def test_the_picture_follows_the_sliders_by_keyboard(sliders_page):
+    page = sliders_page
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)  # no earlier
+    page.locator(".jp-Cell .cm-content").first.click(timeout=60_000)
+    page.keyboard.press("Shift+Enter")
+    picture = page.locator("img[alt^='Picture for']")
+    playwright.expect(picture).to_have_attribute("alt", "Picture for size = 4, level = 0.5", timeout=60_000)
+    handles = page.get_by_role("slider")
+    handles.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    playwright.expect(picture).to_have_attribute("alt", "Picture for size = 5, level = 0.5")
+    handles.nth(1).focus()
+    page.keyboard.press("ArrowLeft")
+    playwright.expect(picture).to_have_attribute("alt", "Picture for size = 5, level = 0.48")
+    page.get_by_text("side of the square (size)", exact=True).wait_for()
+    page.get_by_role("button", name="Again").click()
+    playwright.expect(picture).to_have_attribute("alt", "Picture for size = 5, level = 0.48")

@@ -1,7 +1,11 @@
 """The interactive figures: what they show without a front end, and what they answer to one."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from nnlabs import data, widgets
 
@@ -109,3 +113,68 @@ def test_mnists_own_digits_keep_their_form():
     pictures = data.mnist().x_test[:200]
     changed = [np.abs(widgets.mnist_form(p).astype(int) - p).max() for p in pictures]
     assert np.mean(np.equal(changed, 0)) > 0.9  # the others lie half a pixel off, or have faint edges
+
+
+def bars(left, height, level=1.0):
+    """Draw a bar at a place, as high and as bright as told."""
+    picture = np.zeros((8, 8))
+    picture[8 - height :, round(left)] = level
+    return picture
+
+
+def parts(box):
+    """Return the sliders by description, the other controls, and the picture's HTML."""
+    controls, picture = box.children
+    named = {control.description: control for control in controls.children}
+    return named, picture
+
+
+def test_a_still_figure_in_words_comes_before_the_sliders(displayed):
+    widgets.sliders(bars, left=(0.0, 7.0, "place of the bar"), height=(1, 8))
+    (figure, options), (box, _) = displayed
+    assert figure["image/png"].startswith(b"\x89PNG")
+    assert "place of the bar (left), height" in options["metadata"]["image/png"]["alt"]
+    controls, picture = parts(box)
+    assert list(controls) == ["place of the bar (left)", "height"]
+    assert 'alt="Picture for left = 3.5, height = 5"' in picture.value
+
+
+def test_a_slider_draws_the_picture_of_its_value(displayed):
+    widgets.sliders(bars, left=(0.0, 7.0), height=(1, 8))
+    controls, picture = parts(displayed[-1][0])
+    controls["left"].value, controls["height"].value = 6.0, 2
+    assert "left = 6, height = 2" in picture.value
+    png = base64.b64decode(picture.value.split("base64,")[1].split('"')[0])
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), 255 * bars(6, 2))
+    assert isinstance(controls["height"].value, int)
+    assert controls["height"].step == 1
+
+
+def test_a_button_acts_before_the_picture_is_drawn_again(displayed):
+    levels = [0.2, 1.0]
+    widgets.sliders(lambda left: bars(left, 3, levels[0]), button=("Brighter", levels.reverse), left=(0, 7))
+    assert displayed[0][1]["metadata"]["image/png"]["alt"]
+    controls, picture = parts(displayed[-1][0])
+    controls["left"].value = 2
+    before = picture.value
+    controls["Brighter"].click()
+    assert picture.value != before
+    controls["Brighter"].click()
+    assert picture.value == before
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_and_the_sliders_stay_alive(displayed):
+    widgets.sliders(lambda left: bars(left, 3), left=(0.0, 7.0))
+    controls, picture = parts(displayed[-1][0])
+    controls["left"].max = 20
+    controls["left"].value = 20
+    assert "No picture: index 20 is out of bounds" in picture.value
+    controls["left"].value = 1
+    assert "left = 1" in picture.value
+
+
+def test_sliders_need_ranges_and_grey_pictures():
+    with pytest.raises(ValueError, match="at least one range"):
+        widgets.sliders(bars)
+    with pytest.raises(ValueError, match=r"not \(8, 8, 3\)"):
+        widgets.sliders(lambda left: np.zeros((8, 8, 3)), left=(0, 1))
