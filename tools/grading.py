@@ -22,6 +22,8 @@ from tools.course import ROOT, CourseError
 
 SCHEMA_VERSION = 3
 KEYS = ("exercise", "check", "question", "points")
+HIDDEN = ["### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"]
+MARKERS = ["### BEGIN SOLUTION", "### END SOLUTION", *HIDDEN]
 STUDENT_STEPS = (
     LockCells,
     ClearSolutions,
@@ -43,9 +45,11 @@ def expand(notebook: NotebookNode, source: Path) -> None:
     ------
     CourseError
         A solution outside an exercise or question, or one of these without a solution: either
-        would put the answer, or nothing, into the student's version.
+        would put the answer, or nothing, into the student's version. Hidden tests outside a check,
+        without their end, or a misspelt marker: these would be shown.
     """
     for cell in notebook.cells:
+        _check_markers(cell, source)
         marks = {key: cell.metadata.pop(key) for key in KEYS if key in cell.metadata}
         has_solution = "BEGIN SOLUTION" in cell.source and "END SOLUTION" in cell.source
         wants_solution = "exercise" in marks or "question" in marks
@@ -56,6 +60,20 @@ def expand(notebook: NotebookNode, source: Path) -> None:
             )
         if marks:
             cell.metadata["nbgrader"] = from_dict(_metadata(marks))
+
+
+def _check_markers(cell: NotebookNode, source: Path) -> None:
+    """Raise unless the lines that begin with ``###`` are nbgrader's markers, each where it belongs."""
+    lines = [line.strip() for line in cell.source.splitlines()] if cell.cell_type == "code" else []
+    odd = [line for line in lines if line.startswith("###") and line not in MARKERS]
+    hidden = [line for line in lines if line in HIDDEN]
+    in_pairs = hidden == HIDDEN * (len(hidden) // 2)
+    if odd or not in_pairs or (hidden and "check" not in cell.metadata):
+        raise CourseError(
+            f"{source.relative_to(ROOT)}: hidden tests belong into a check cell, between the lines "
+            f"{HIDDEN[0]!r} and {HIDDEN[1]!r}; no other line of code begins with '###'. "
+            f"Look at the cell that begins: {cell.source[:60]!r}"
+        )
 
 
 def _metadata(marks: dict) -> dict:
