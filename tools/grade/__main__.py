@@ -1,0 +1,68 @@
+"""Grade a class with nbgrader.
+
+    python -m tools.grade 03 submissions/             a folder as institutions hand it over
+    python -m tools.grade 03 moodle-download.zip      Moodle's download
+    python -m tools.grade 03 submissions/ --jobs 4    as many at a time (default: the cores)
+
+The results are in ``build/grading/03_...``: ``grades.csv``, ``report.html``, ``feedback/``, and
+nbgrader's course folder with its gradebook. Run again, it grades what is new or changed only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+from tools.course import ROOT, CourseError, find_lesson
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Grade what the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.grade", description=__doc__.split("\n")[0])
+    parser.add_argument("lesson", help="number or name of the lab, such as 03")
+    parser.add_argument("submissions", type=Path, help="a folder or a zip file")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "grading", help="where results go")
+    parser.add_argument("--jobs", type=int, default=0, help="submissions at a time (default: the cores)")
+    parser.add_argument(
+        "--budget", default="smoke", choices=["smoke", "cpu"], help="how much the labs compute"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0, help="limit for one submission (default: by the solution)"
+    )
+    parser.add_argument(
+        "--memory", type=int, default=3000, help="limit for one submission, in MB (default: 3000)"
+    )
+    parser.add_argument(
+        "--id", dest="pattern", default="", help="regular expression with (?P<student_id>...) for paths"
+    )
+    parser.add_argument("--force", action="store_true", help="grade all again")
+    parser.add_argument(
+        "--sandbox",
+        dest="kind",
+        default="",
+        choices=["bubblewrap", "unshare", "none"],
+        help="not the best, but this one",
+    )
+    options = vars(parser.parse_args(arguments))
+    try:
+        if sys.platform == "win32":
+            raise CourseError(
+                "Grading needs Linux or macOS. On Windows use WSL, or the container: see Dockerfile."
+            )
+        if importlib.util.find_spec("nbgrader") is None:
+            raise CourseError('Grading needs nbgrader: pip install -e ".[lab]"')
+        from tools.grade.run import Options, grade_class
+
+        return grade_class(Options(lesson=find_lesson(options.pop("lesson")), **options))
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,235 @@
+"""nbgrader's side: a course folder of its own for each lab, with gradebook, autograde and feedback.
+
+``build/grading/01_neurons`` is an ordinary nbgrader course with one assignment: ``nbgrader
+formgrader`` started there shows it, to grade the open questions by hand. The converters are called
+through nbgrader's API, so that the seconds of its start-up are spent once a worker, not once a student.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbconvert.preprocessors.sanitize import SanitizeHTML
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import Execute, GetGrades
+from traitlets.config import Config
+
+from tools.grading import ANSWER_STUB, STUB
+
+SETTINGS = """\
+# An nbgrader course of one lab, made by tools/grade. To grade open questions by hand, start nbgrader's
+# formgrader here.
+c = get_config()
+c.CourseDirectory.root = {root!r}
+"""
+# Only what stands in the page's own head may be executed; MathJax evaluates its own settings.
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+    "font-src data: https://cdnjs.cloudflare.com; "
+    "script-src 'nonce-{nonce}' 'strict-dynamic' 'unsafe-eval'"
+)
+ALLOWED_TAGS = [
+    "a",
+    "b",
+    "blockquote",
+    "br",
+    "code",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "i",
+    "li",
+    "ol",
+    "p",
+    "pre",
+]
+ALLOWED_TAGS += ["strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul"]
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The points of one test cell or question."""
+
+    points: float
+    maximum: float
+    by_hand: bool  # waits for a person
+
+
+@dataclass(frozen=True)
+class CourseFolder:
+    """The nbgrader course of one lab."""
+
+    root: Path
+    lab: str
+
+    @property
+    def database(self) -> str:
+        """Return the gradebook's address; workers wait for each other."""
+        return f"sqlite:///{self.root / 'gradebook.db'}?timeout=120"
+
+    def path(self, step: str, student: str = ".", suffix: str = ".ipynb") -> Path:
+        """Return the notebook (or page) of a student in one of nbgrader's folders."""
+        return self.root / step / student / self.lab / f"{self.lab}{suffix}"
+
+    def prepare(self, source: NotebookNode) -> str:
+        """Make the released version from ``source`` and enter the lab into the gradebook.
+
+        Return a line to tell, if the gradebook had to begin anew.
+        """
+        self.path("source").parent.mkdir(parents=True, exist_ok=True)
+        (self.root / "nbgrader_config.py").write_text(SETTINGS.format(root=str(self.root)), encoding="utf-8")
+        nbformat.write(source, self.path("source"))
+        notice = self._begin_anew_if_cells_differ(source)
+        config = self._config(".")
+        config.ClearSolutions.code_stub = {"python": STUB}
+        config.ClearSolutions.text_stub = ANSWER_STUB
+        self._convert(GenerateAssignment, config)
+        return notice
+
+    def release(self) -> NotebookNode:
+        """Return the lab as nbgrader released it."""
+        return nbformat.read(self.path("release"), as_version=4)
+
+    def autograde(
+        self, student: str, execute: Execute, remark: Callable[[NotebookNode, dict], tuple]
+    ) -> NotebookNode:
+        """Grade what lies in ``submitted``; return the executed notebook.
+
+        ``execute`` takes the place of nbgrader's step of that name; ``remark`` comes after it.
+        """
+
+        def use(converter: Autograde) -> None:
+            steps = list(converter.autograde_preprocessors)
+            place = steps.index(Execute)
+            converter.autograde_preprocessors = [*steps[:place], execute, remark, *steps[place + 1 :]]
+
+        self._convert(Autograde, self._config(student), use)
+        return nbformat.read(self.path("autograded", student), as_version=4)
+
+    def feedback(self, student: str) -> None:
+        """Write the student's page, in which nothing of a stranger is executed."""
+        given = {cell.source for cell in self.release().cells}
+        sanitize = SanitizeHTML(tags=ALLOWED_TAGS, enabled=True)
+
+        def clean(notebook: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+            for index, cell in enumerate(notebook.cells):
+                if cell.cell_type != "code" and cell.source not in given:
+                    notebook.cells[index], resources = sanitize.preprocess_cell(cell, resources, index)
+            return notebook, resources
+
+        def use(converter: GenerateFeedback) -> None:
+            converter.preprocessors = [GetGrades, clean, CSSHTMLHeaderPreprocessor]
+
+        self._convert(GenerateFeedback, self._config(student), use)
+        page = self.path("feedback", student, ".html")
+        write(page, restrict(page.read_text(encoding="utf-8")))
+
+    def refuse(self, student: str, reason: str) -> None:
+        """Enter 0 points for a submission that cannot be graded, and say why on the student's page."""
+        for step in ("submitted", "autograded"):
+            shutil.rmtree(self.path(step, student).parent, ignore_errors=True)
+        with Gradebook(self.database) as gradebook:
+            gradebook.update_or_create_student(student)
+            gradebook.update_or_create_submission(self.lab, student)
+            for grade in gradebook.find_submission_notebook(self.lab, self.lab, student).grades:
+                grade.auto_score, grade.needs_manual_grade = 0, False
+            gradebook.db.commit()
+        page = (
+            f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{self.lab}</title>'
+            f"<h1>{self.lab}</h1><p>Not graded: {html.escape(reason)}.</p></html>\n"
+        )
+        write(self.path("feedback", student, ".html"), page)
+
+    def maxima(self) -> dict[str, float]:
+        """Return the points of each test cell and question, in the order of the lab."""
+        cells = [cell.metadata.get("nbgrader", {}) for cell in self.release().cells]
+        return {cell["grade_id"]: float(cell["points"]) for cell in cells if cell.get("grade")}
+
+    def grades(self) -> dict[str, dict[str, Grade]]:
+        """Return student → test cell → grade, with what was entered by hand."""
+        with Gradebook(self.database) as gradebook:
+            try:
+                submissions = gradebook.find_notebook(self.lab, self.lab).submissions
+            except MissingEntry:
+                return {}
+            return {
+                submission.student.id: {
+                    grade.name: Grade(grade.score, grade.max_score, grade.needs_manual_grade)
+                    for grade in submission.grades
+                }
+                for submission in submissions
+            }
+
+    def _begin_anew_if_cells_differ(self, source: NotebookNode) -> str:
+        """Put the gradebook aside if the lab now has other cells: nbgrader cannot change it then."""
+        if not (self.root / "gradebook.db").exists():
+            return ""
+        with Gradebook(self.database) as gradebook:
+            try:
+                known = {cell.name for cell in gradebook.find_notebook(self.lab, self.lab).source_cells}
+            except MissingEntry:
+                return ""
+        marks = [cell.metadata.get("nbgrader", {}) for cell in source.cells]
+        now = {m["grade_id"] for m in marks if m.get("grade") or m.get("solution") or m.get("locked")}
+        if now == known:
+            return ""
+        aside = f"gradebook-{time.strftime('%Y-%m-%d-%H%M%S')}.db"
+        os.replace(self.root / "gradebook.db", self.root / aside)
+        return f"the lab has other cells than before: a new gradebook, the old one is kept as {aside}"
+
+    def _config(self, student: str) -> Config:
+        config = Config()
+        config.CourseDirectory.root = str(self.root)
+        config.CourseDirectory.db_url = self.database
+        config.CourseDirectory.assignment_id = self.lab
+        config.CourseDirectory.student_id = student
+        config.OverwriteCells.add_missing_cells = True
+        return config
+
+    def _convert(self, kind: type, config: Config, change: Callable | None = None) -> None:
+        converter = kind(coursedir=CourseDirectory(config=config), config=config)
+        converter.force = True
+        if change:
+            change(converter)
+        converter.start()
+
+
+def restrict(page: str) -> str:
+    """Add a content security policy: scripts of the page's head run, those of its body do not."""
+    nonce = base64.b64encode(secrets.token_bytes(16)).decode()
+    head, body, rest = page.partition("<body")
+    head = re.sub(r"<script(?=[\s>])", f'<script nonce="{nonce}"', head)
+    policy = POLICY.format(nonce=nonce)
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    return head.replace("<head>", f"<head>\n{tag}", 1) + body + rest
+
+
+def write(path: Path, content: str | bytes | dict) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, dict):
+        content = json.dumps(content, ensure_ascii=False, indent=1)
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    part = path.with_name(f"{path.name}.part{os.getpid()}")
+    with part.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(part, path)

@@ -1,0 +1,510 @@
+"""Execute an assembled notebook in a sandboxed kernel, as nbgrader's autograde does, within limits.
+
+:class:`SandboxedExecute` is nbgrader's own ``Execute`` step with another kernel manager. It ends by
+itself when the kernel is killed, and then marks the test cells that did not run as failed, so that
+nbgrader gives the points of those that did.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import json
+import os
+import queue
+import re
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import zmq.asyncio
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_async, run_sync
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader import utils
+from nbgrader.preprocessors import Execute
+
+from tools.grade import probe
+from tools.grade.sandbox import Limits, Sandbox, environment
+
+WATCH_EVERY = 0.2  # seconds
+PROBE_SECONDS = 10
+QUEUED_MESSAGES = 100
+SAFE_TEXT = {"text/plain"}
+SAFE_IMAGES = {"image/png", "image/jpeg"}  # base64, checked; no HTML, SVG or JavaScript of a stranger
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+PROBE_TEXT = inspect.getsource(probe)
+STOPPED = {
+    "time": "stopped after {limits.seconds:.0f} s in all",
+    "memory": "stopped because it used more than {limits.memory:.1e} bytes of memory",
+    "processes": "stopped because it started more than {limits.processes} processes",
+    "disk": "stopped because it wrote more than {limits.disk:.1e} bytes of files",
+    "output": "stopped because it printed more than {limits.output:.1e} bytes",
+    "loop": "stopped because it could not be interrupted after {limits.cell_seconds:.0f} s in one cell",
+    "died": "its kernel ended (a call of os._exit or exit(), or a crash)",
+}
+
+
+class SandboxError(Exception):
+    """The kernel did not start: nothing that a submission could have caused."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What the grader knows of the lab before it looks at a submission.
+
+    Parameters
+    ----------
+    imports
+        The import statements of the lab's own cells.
+    fingerprints
+        What :mod:`probe` answers in a clean kernel, as far as it is the same each time.
+    restless
+        What is not the same each time there, and so is not compared.
+    """
+
+    imports: tuple[str, ...] = ()
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    restless: tuple[str, ...] = ()
+    hooks: tuple[str, ...] | None = None  # what IPython calls around each cell there
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Return the hash that :mod:`probe` gives of the fingerprints."""
+        return probe.digest(sorted(self.fingerprints.items()), 3) if self.fingerprints else ""
+
+
+@dataclass
+class Run:
+    """One execution: what it may use, and what was noticed."""
+
+    scratch: Path
+    sandbox: Sandbox
+    limits: Limits
+    budget: str
+    course: Course
+    seconds: float = 0.0
+    memory: int = 0  # bytes in use by all of its processes, at most
+    stopped: str = ""  # a key of STOPPED
+    stopped_at: str = ""
+    late: list[str] = field(default_factory=list)  # cells that were interrupted
+    tampered: dict[str, list[str]] = field(default_factory=dict)  # test cell → what was changed
+    renamed: dict[str, list[str]] = field(default_factory=dict)  # test cell → names put right
+    answers: list[dict[str, str]] = field(default_factory=list)  # fingerprints, in order
+    hooks: set[str] = field(default_factory=set)  # that the probe saw (or removed, if it knew better)
+
+    def why_stopped(self) -> str:
+        """Return why it did not run to its end, in words."""
+        return STOPPED[self.stopped].format(limits=self.limits) if self.stopped else ""
+
+
+class SandboxedKernelManager(AsyncKernelManager):
+    """Start the kernel in the sandbox and speak with it over Unix sockets in its scratch folder."""
+
+    def __init__(self, run: Run) -> None:
+        context = zmq.asyncio.Context()
+        # A larger message is not read at all, so a kernel cannot fill the grader's memory.
+        context.setsockopt(zmq.MAXMSGSIZE, run.limits.output + 1_000_000)
+        context.setsockopt(zmq.RCVHWM, QUEUED_MESSAGES)
+        context.setsockopt(zmq.LINGER, 0)
+        file = str(run.scratch / "kernel.json")
+        super().__init__(kernel_name="python3", transport="ipc", connection_file=file, context=context)
+        self.run = run
+        program = [sys.executable, "-m", "ipykernel_launcher", "-f", file, "--IPKernelApp.log_level=ERROR"]
+        command = run.sandbox.command(program, run.scratch, run.limits)
+        self._kernel_spec = KernelSpec(
+            argv=command, display_name="sandbox", language="python", interrupt_mode="message"
+        )
+
+    def client(self, **kwargs: Any) -> Any:
+        """Return a client whose sockets refuse large messages."""
+        return super().client(context=self.context, **kwargs)
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        """Return the command as it is: nothing in it is a template."""
+        return [*self.kernel_spec.argv, *(extra_arguments or [])]
+
+    def write_connection_file(self, **kwargs: Any) -> None:
+        """Write it such that the sandbox's user can read it."""
+        super().write_connection_file(**kwargs)
+        run = self.run
+        run.sandbox.give(Path(self.connection_file))
+
+
+class Watch(threading.Thread):
+    """Kill the sandbox when it uses more than it may."""
+
+    def __init__(self, run: Run, process: int) -> None:
+        super().__init__(daemon=True)
+        self.run_, self.process = run, process
+        self.ended = threading.Event()
+        self.deadline = time.monotonic() + run.limits.seconds
+        self.refused: zmq.Socket | None = None  # speaks when the kernel's outputs come no more
+        self.closed = False
+
+    def listen(self, channel: zmq.asyncio.Socket) -> None:
+        """Be told when the connection for outputs closes, as it does after a message that is too large."""
+        address = f"inproc://monitor-{id(channel)}"
+        channel.monitor(address, zmq.EVENT_DISCONNECTED)
+        self.refused = zmq.Context.shadow(channel.context.underlying).socket(zmq.PAIR)
+        self.refused.connect(address)
+
+    def run(self) -> None:
+        """Look at the processes and the scratch folder until told to end."""
+        while not self.ended.wait(WATCH_EVERY):
+            reason = self.look()
+            if reason:
+                self.stop(reason)
+                break
+        if self.refused is not None:
+            self.refused.close(0)
+
+    def look(self) -> str:
+        """Return which limit is exceeded, or nothing."""
+        limits = self.run_.limits
+        sizes: list[int] = []
+        for process in family(self.process):
+            with suppress(psutil.Error):
+                sizes.append(process.memory_info().rss)
+        memory = sum(sizes)
+        self.run_.memory = max(self.run_.memory, memory)
+        # The connection also closes when the kernel ends by itself: then nothing is left a moment later.
+        if self.closed and any(sizes):
+            return "output"
+        self.closed = self.refused is not None and bool(self.refused.poll(0))
+        # Forked processes share memory that is counted for each: many small ones are no large one.
+        if len(sizes) > limits.processes or (memory > limits.memory and max(sizes) < memory / 4):
+            return "processes"
+        if memory > limits.memory:
+            return "memory"
+        if folder_size(self.run_.scratch, limits.disk) > limits.disk:
+            return "disk"
+        return "time" if time.monotonic() > self.deadline else ""
+
+    def stop(self, reason: str) -> None:
+        """Kill every process of the sandbox."""
+        self.run_.stopped = self.run_.stopped or reason
+        victims = family(self.process)
+        user = self.run_.sandbox.user()
+        if (
+            user is not None and self.run_.sandbox.kind == "none"
+        ):  # also what has left the family, where no namespace ends it
+            victims += [
+                process for process in psutil.process_iter(["uids"]) if user in (process.info["uids"] or ())
+            ]
+        with suppress(OSError):
+            os.killpg(self.process, signal.SIGKILL)
+        for victim in victims:
+            with suppress(psutil.Error):
+                victim.kill()
+
+
+def family(process: int) -> list[psutil.Process]:
+    """Return the process and all that come from it."""
+    found, waiting = [], [process]
+    while waiting:
+        number = waiting.pop()
+        with suppress(psutil.Error):
+            found.append(psutil.Process(number))
+            waiting += children(found[-1])
+    return found
+
+
+def children(process: psutil.Process) -> list[int]:
+    """Return the processes that this one started; Linux keeps a list, elsewhere all are looked through."""
+    tasks = Path("/proc", str(process.pid), "task")
+    if not Path("/proc/self/task", str(os.getpid()), "children").exists():
+        return [child.pid for child in process.children()]
+    numbers: list[int] = []
+    with suppress(OSError):
+        for task in tasks.iterdir():
+            with suppress(OSError):
+                numbers += map(int, (task / "children").read_text().split())
+    return numbers
+
+
+def folder_size(folder: Path, enough: int) -> int:
+    """Return the bytes in files below ``folder``; links are not followed, counting ends at ``enough``."""
+    total, waiting = 0, [folder]
+    while waiting and total <= enough:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(Path(entry.path))
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512 + 256
+    return total
+
+
+class SandboxedExecute(Execute):
+    """nbgrader's ``Execute``, in a sandbox, with a probe around each test cell."""
+
+    def __init__(self, run: Run, **kwargs: Any) -> None:
+        super().__init__(
+            timeout_func=lambda cell: run.limits.cell_seconds,
+            store_widget_state=False,
+            shutdown_kernel="immediate",
+            record_timing=False,
+            **kwargs,
+        )
+        self.enabled = True
+        self.run = run
+        self.watch: Watch | None = None
+        self.printed = 0
+        self.finished: set[int] = set()
+
+    def preprocess(self, nb: NotebookNode, resources: dict, km: None = None) -> tuple[NotebookNode, dict]:
+        """Execute ``nb`` in place as far as it goes; never raise for what a student's code does."""
+        start = time.perf_counter()
+        try:
+            super().preprocess(nb, resources, km)
+        except (DeadKernelError, CellTimeoutError, _EndedError) as error:
+            late = isinstance(error, CellTimeoutError)
+            self.run.stopped = self.run.stopped or (
+                "loop" if late and self.run.late else "output" if late else "died"
+            )
+        except RuntimeError as error:
+            if self.watch is not None and self.finished:
+                raise
+            raise SandboxError(f"{error} {_last_line(self.run.scratch / 'kernel.log')}".strip()) from None
+        finally:
+            if self.watch is not None:
+                self.watch.ended.set()
+                self.watch.stop(self.run.stopped)
+                if self.watch.is_alive():
+                    self.watch.join()
+            self.run.seconds = time.perf_counter() - start
+        self._judge(nb)
+        return nb, resources
+
+    def create_kernel_manager(self) -> SandboxedKernelManager:
+        """Make the manager whose kernel is in the sandbox."""
+        self.km = SandboxedKernelManager(self.run)
+        return self.km
+
+    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+        """Start the kernel with the sandbox's environment, and watch it."""
+        run = self.run
+        with (run.scratch / "kernel.log").open("wb") as log:
+            await super().async_start_new_kernel(
+                env=environment(run.scratch, run.budget), cwd=str(run.scratch), stdout=log, stderr=log
+            )
+        self.watch = Watch(run, self.km.provisioner.pid)
+
+    start_new_kernel = run_sync(async_start_new_kernel)
+
+    def start_new_kernel_client(self, **kwargs: Any) -> Any:
+        """Connect to the kernel, and begin to watch it."""
+        client = run_sync(self.async_start_new_kernel_client)(**kwargs)
+        self.watch.listen(client.iopub_channel.socket)
+        self.watch.start()
+        return client
+
+    def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
+        """Execute one cell; around a test cell, ask whether the checks are what they should be."""
+        if cell.cell_type != "code" or not cell.source.strip():
+            self.finished.add(index)
+            if index == len(self.nb.cells) - 1:
+                self.watch.ended.set()  # from here on it is the grader that ends the kernel
+            return cell, resources
+        self.run.stopped_at = name_of(cell, index)
+        test = utils.is_grade(cell)
+        if test:
+            self._probe(cell, after=False)
+        cell, resources = super().preprocess_cell(cell, resources, index)
+        if any(output.get("ename") == "CellTimeoutError" for output in cell.outputs):
+            self.run.late.append(name_of(cell, index))
+        if test:
+            self._probe(cell, after=True)
+        if self.run.stopped:
+            raise _EndedError
+        self.finished.add(index)
+        if index == len(self.nb.cells) - 1:
+            self.watch.ended.set()
+        return cell, resources
+
+    def process_message(self, msg: dict, cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        """Count what is printed; stop reading, and the kernel, when it is too much."""
+        if msg["msg_type"] != "status":
+            self.printed += size(msg["content"])
+            if self.printed > self.run.limits.output:
+                self.watch.stop("output")
+                return None
+        return super().process_message(msg, cell, cell_index)
+
+    def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
+        """Ignore widgets: nobody moves them here."""
+
+    def _probe(self, cell: NotebookNode, *, after: bool) -> None:
+        """Ask the kernel, compare with what a clean one answers, remember what differs.
+
+        Before a test its names and environment are put right; after it the checks are compared, since
+        what was changed before it or by the answer itself is still changed then.
+        """
+        found = self._question(cell, after=after, full=not self.run.course.fingerprints)
+        expected = self.run.course.digest
+        if found and after and expected and found.get("digest") != expected:
+            found = self._question(cell, after=True, full=True)
+        grade_id = cell.metadata.nbgrader.grade_id
+        if found is None:
+            self.run.tampered.setdefault(grade_id, []).append("the kernel does not answer the grader")
+            return
+        changed = [f"os.environ[{name!r}]" for name in found["environment"]]
+        changed += [f"{name} (it is the course's own answer)" for name in found["borrowed"]]
+        if after:
+            prints = found["fingerprints"]
+            self.run.answers.append(prints)
+            if found["digest"] != expected:
+                clean = self.run.course.fingerprints
+                changed += [name for name, value in clean.items() if prints.get(name, value) != value]
+        if changed:
+            self.run.tampered.setdefault(grade_id, []).extend(changed)
+        self.run.hooks.update(found["hooks"])
+        if found["renamed"] and not after:  # a test binds its exercise's name itself
+            self.run.renamed.setdefault(grade_id, []).extend(found["renamed"])
+
+    def _question(self, cell: NotebookNode, *, after: bool, full: bool) -> dict | None:
+        """Send :mod:`probe` to the kernel and return its answer."""
+        request = {
+            "imports": self.run.course.imports,
+            "names": sorted(names_in(cell.source)) if not after else [],
+            "environment": {"NBGRADER_EXECUTION": "autograde"},
+            "hooks": self.run.course.hooks,
+            "prints": self.run.course.restless if after else None,
+            "full": full,
+        }
+        code = (
+            f"_nnlabs_probe = {{'__name__': 'nnlabs_probe', 'get_ipython': get_ipython}}\n"
+            f"exec({PROBE_TEXT!r}, _nnlabs_probe)\n"
+            f"_nnlabs_probe = _nnlabs_probe['answer']({{**{request!r}, 'namespace': globals()}})\n"
+            f"_nnlabs_probe = __import__('json').dumps(_nnlabs_probe)"
+        )
+        return self.ask(code, "_nnlabs_probe")
+
+    async def async_ask(self, code: str, expression: str) -> dict | None:
+        """Execute ``code`` unseen and return the JSON text that ``expression`` then is, decoded."""
+        message = await ensure_async(
+            self.kc.execute(code, silent=True, store_history=False, user_expressions={"answer": expression})
+        )
+        deadline = time.monotonic() + PROBE_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                reply = await ensure_async(self.kc.shell_channel.get_msg(timeout=1))
+            except queue.Empty:
+                await self._async_check_alive()
+                continue
+            if reply["parent_header"].get("msg_id") == message:
+                return _decode(reply["content"])
+        return None
+
+    ask = run_sync(async_ask)
+
+    def _judge(self, nb: NotebookNode) -> None:
+        """Fail the test cells that did not run or whose points are withheld; make outputs harmless."""
+        tampered = False
+        for index, cell in enumerate(nb.cells):
+            if cell.cell_type != "code":
+                continue
+            cell.outputs = [output for output in map(harmless, cell.outputs) if output]
+            if not utils.is_grade(cell):
+                continue
+            tampered = tampered or cell.metadata.nbgrader.grade_id in self.run.tampered
+            if index not in self.finished:
+                _fail(cell, "NotRunError", f"This test did not run: {self.run.why_stopped()}.")
+            elif tampered:
+                _fail(cell, "TamperedError", "The checks were changed before or during this test: no points.")
+            else:
+                _bound_partial_points(cell)
+
+
+class _EndedError(Exception):
+    """The run was stopped while a cell seemed to end by itself."""
+
+
+def _decode(content: dict) -> dict | None:
+    """Return the answer of :mod:`probe`, or None if the kernel gave anything else."""
+    try:
+        found = json.loads(ast.literal_eval(content["user_expressions"]["answer"]["data"]["text/plain"]))
+        lists = [found[key] for key in ("renamed", "borrowed", "environment", "hooks")]
+        if isinstance(found.setdefault("fingerprints", {}), dict) and all(
+            isinstance(part, list) for part in lists
+        ):
+            return found
+    except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+        pass
+    return None
+
+
+def names_in(source: str) -> set[str]:
+    """Return the names that the code reads or binds."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a magic: the names that a test needs are put right all the same
+        return set(re.findall(r"[A-Za-z_]\w*", source))
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def name_of(cell: NotebookNode, index: int) -> str:
+    """Return the cell's grade id, or where it is."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id") or f"cell {index + 1}"
+
+
+def size(thing: Any) -> int:
+    """Return about how many characters a message holds."""
+    if isinstance(thing, str):
+        return len(thing)
+    if isinstance(thing, dict):
+        return sum(size(key) + size(value) for key, value in thing.items())
+    return sum(map(size, thing)) if isinstance(thing, list) else 8
+
+
+def harmless(output: NotebookNode) -> NotebookNode | None:
+    """Return the output without what a browser would execute, or None if nothing is left."""
+    if output.output_type not in ("display_data", "execute_result"):
+        return output
+    data = {}
+    for kind, value in output.data.items():
+        value = "".join(value) if isinstance(value, list) else value
+        if isinstance(value, str) and (
+            kind in SAFE_TEXT or (kind in SAFE_IMAGES and BASE64.fullmatch(value) is not None)
+        ):
+            data[kind] = value
+    alternative = output.metadata.get("image/png", {})
+    alternative = alternative.get("alt") if isinstance(alternative, dict) else None
+    output.data = NotebookNode(data)
+    output.metadata = NotebookNode(
+        {"image/png": {"alt": re.sub(r"[<>\"'&`]", " ", alternative)}} if isinstance(alternative, str) else {}
+    )
+    return output if data else None
+
+
+def _fail(cell: NotebookNode, name: str, text: str) -> None:
+    cell.outputs.append(new_output("error", ename=name, evalue=text, traceback=[text]))
+
+
+def _bound_partial_points(cell: NotebookNode) -> None:
+    """Fail a test cell whose value nbgrader would refuse as points: more than there are, or none."""
+    for output in cell.outputs:
+        if output.output_type == "execute_result":
+            try:
+                utils.get_partial_grade(output, float(cell.metadata.nbgrader.points))
+            except (ValueError, KeyError, TypeError):
+                _fail(cell, "PointsError", "The value of this test is no number of points.")
+                return
+
+
+def _last_line(path: Path) -> str:
+    with suppress(OSError):
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else ""
+    return ""

@@ -1,0 +1,132 @@
+"""Keep what is finished, one file a student, and write the table of grades."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from tools.course import ROOT
+from tools.grade.coursefolder import CourseFolder, Grade, write
+from tools.grade.sandbox import Limits, readable
+from tools.grade.submission import REFUSED, Record, as_dict
+
+PACKAGES = ("nbgrader", "numpy", "keras", "ipykernel")
+BY_HAND = "to grade by hand"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A student's line in the table."""
+
+    record: Record
+    grades: dict[str, Grade]
+    remarks: list[str]
+
+    @property
+    def total(self) -> float:
+        """Return the sum of the points that are known."""
+        return sum(grade.points for grade in self.grades.values())
+
+    @property
+    def by_hand(self) -> list[str]:
+        """Return the questions that wait for a person."""
+        return [name for name, grade in self.grades.items() if grade.by_hand]
+
+
+def course_key(source: str, limits: Limits, budget: str) -> str:
+    """Return a hash of what all grades depend on: the lab, the helper with its checks, versions, limits."""
+    digest = hashlib.sha256(f"{source}\0{limits}\0{budget}\0".encode())
+    for folder in readable():
+        if folder.name == "nnlabs":
+            for path in sorted(folder.rglob("*.py")):
+                digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    for path in sorted((ROOT / "tools" / "grade").glob("*.py")):
+        digest.update(path.read_bytes())
+    sums = ROOT / "data" / "SHA256SUMS"
+    digest.update(sums.read_bytes() if sums.is_file() else b"")
+    for package in PACKAGES:
+        with suppress(ImportError):
+            digest.update(f"{package} {version(package)}\0".encode())
+    return digest.hexdigest()
+
+
+def submission_key(course: str, content: bytes) -> str:
+    """Return a hash of what one grade depends on."""
+    return hashlib.sha256(course.encode() + content).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The records of a lab, in ``results/``."""
+
+    folder: CourseFolder
+
+    @property
+    def place(self) -> Path:
+        """Return the folder of the records."""
+        return self.folder.root / "results"
+
+    def save(self, record: Record) -> None:
+        """Write one record, whole or not at all."""
+        write(self.place / f"{record.student}.json", as_dict(record))
+
+    def load(self) -> dict[str, Record]:
+        """Return student → record; a damaged one counts as not there."""
+        found = {}
+        for path in sorted(self.place.glob("*.json")):
+            with suppress(OSError, ValueError, TypeError):
+                found[path.stem] = Record(**json.loads(path.read_text(encoding="utf-8")))
+        return found
+
+
+def table(rows: list[Row], maxima: dict[str, float]) -> str:
+    """Return ``grades.csv``: student, each exercise, total, maximum, status, remarks."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        ["student", "name", *map(exercise, maxima), "total", "maximum", "status", "remarks", "file", "folder"]
+    )
+    for row in rows:
+        record = row.record
+        points = [_points(row.grades.get(name), record) for name in maxima]
+        writer.writerow(
+            [
+                _cell(record.given),
+                _cell(record.name),
+                *points,
+                f"{row.total:g}",
+                f"{sum(maxima.values()):g}",
+                _status(row),
+                _cell("; ".join(row.remarks)),
+                _cell(record.shown),
+                record.student,
+            ]
+        )
+    return stream.getvalue()
+
+
+def exercise(grade_id: str) -> str:
+    """Return the exercise's name for its test cell's."""
+    return grade_id.removesuffix("-check")
+
+
+def _points(grade: Grade | None, record: Record) -> str:
+    if grade is None:
+        return "0" if record.status == REFUSED else ""
+    return BY_HAND if grade.by_hand else f"{grade.points:g}"
+
+
+def _status(row: Row) -> str:
+    return f"{row.record.status}, {BY_HAND}: {', '.join(row.by_hand)}" if row.by_hand else row.record.status
+
+
+def _cell(text: str) -> str:
+    """Return a stranger's text such that a spreadsheet does not take it for a formula."""
+    text = " ".join(str(text).split())
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -1,0 +1,215 @@
+"""Grade a class: the command's steps, one after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+from tools.course import ROOT, CourseError, Lesson, read_notebook
+from tools.grade import results, sandbox
+from tools.grade.collect import NotReadError, Submission, collect
+from tools.grade.coursefolder import CourseFolder, write
+from tools.grade.execute import Course
+from tools.grade.report import write_report
+from tools.grade.results import Row, Store
+from tools.grade.sandbox import MEGABYTE, Limits
+from tools.grade.submission import SCRATCH, Record, Setting
+from tools.grade.workers import Workers, prepare_environment
+
+SECONDS_TO_START = 60  # of a kernel on a busy machine
+PATIENCE = 6  # a submission may take so many times what the solution takes
+CELL_SECONDS = 20
+CHECKS_SECONDS = 90  # and what endless loops take until the checks stop them
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    lesson: Lesson
+    submissions: Path
+    output: Path = ROOT / "build" / "grading"
+    jobs: int = 0  # 0: as many as there are cores
+    budget: str = "smoke"
+    seconds: float = 0  # 0: from the time that the solution takes
+    memory: int = 3000  # megabytes
+    pattern: str = ""
+    force: bool = False
+    kind: str = ""  # of the sandbox; "": the best
+
+
+def grade_class(options: Options) -> int:
+    """Collect, grade what changed, write the results; return the exit status."""
+    prepare_environment()
+    start = time.monotonic()
+    lab = options.lesson.name
+    folder = CourseFolder((options.output / lab).resolve(), lab)
+    submissions = collect(options.submissions, lab, options.pattern)
+    where = sandbox.best() if not options.kind else sandbox.Sandbox(options.kind)
+    for line in where.gaps():
+        print(f"Not isolated here: {line}", file=sys.stderr)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    with alone(folder.root), Workers(options.jobs or cores(), folder.root / "grade.log") as workers:
+        clean_up()
+        source = read_notebook(options.lesson.notebook("solutions"))
+        for link in (f"solutions/{lab}", f"solutions%2F{lab}"):  # of the title to itself; a student has labs/
+            source.cells[0].source = source.cells[0].source.replace(link, link.replace("solutions", "labs"))
+        limits = Limits(memory=options.memory * MEGABYTE)
+        setting = Setting(folder, where, limits, options.budget)
+        key = results.course_key(nbformat.writes(source), limits, f"{options.budget} {options.seconds}")
+        setting = prepare(source, setting, key, workers, options.seconds)
+        store = Store(folder)
+        works = to_do(submissions, {} if options.force else store.load(), key)
+        try:
+            problems = grade_all(works, setting, store, workers)
+        except KeyboardInterrupt:
+            print(
+                "\nStopped. What is finished is kept; the same command goes on from there.", file=sys.stderr
+            )
+            return 130
+    write_results(folder, submissions, store, problems)
+    say(folder, submissions, works, problems, time.monotonic() - start)
+    return 1 if problems else 0
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare(source: NotebookNode, setting: Setting, key: str, workers: Workers, seconds: float) -> Setting:
+    """Release the lab into the course folder and run its solution; both only if something changed."""
+    known = setting.folder.root / "course.json"
+    course = _known_course(known, key)
+    if course is None:
+        notice = setting.folder.prepare(source)
+        if notice:
+            print(notice, file=sys.stderr)
+        for answer in workers.run([source], setting, 3600):
+            if answer.problem:
+                raise CourseError(answer.problem)
+            clean, took, memory = answer.result
+            course = {"key": key, "seconds": took, "memory": memory, "course": asdict(clean)}
+            write(known, course)
+    fields = course["course"]
+    clean = Course(**{name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()})
+    total = seconds or SECONDS_TO_START + CHECKS_SECONDS + PATIENCE * course["seconds"]
+    cell = min(total / 2, CELL_SECONDS + PATIENCE / 2 * course["seconds"])
+    return replace(setting, course=clean, limits=replace(setting.limits, seconds=total, cell_seconds=cell))
+
+
+def _known_course(path: Path, key: str) -> dict | None:
+    with suppress(OSError, ValueError):
+        course = json.loads(path.read_text(encoding="utf-8"))
+        if course.get("key") == key:
+            return course
+    return None
+
+
+def to_do(submissions: list[Submission], known: dict[str, Record], key: str) -> list[tuple[Submission, str]]:
+    """Return what is to grade, with the key of its record: new, changed, or never finished."""
+    works = []
+    for submission in submissions:
+        try:
+            content = submission.file.read() if submission.file else "\n".join(submission.notes).encode()
+        except NotReadError as reason:
+            content = str(reason).encode()
+        own = results.submission_key(key, content)
+        record = known.get(submission.student)
+        if record is None or record.key != own or record.given != submission.given:
+            works.append((submission, own))
+    return works
+
+
+def grade_all(
+    works: list[tuple[Submission, str]], setting: Setting, store: Store, workers: Workers
+) -> dict[str, str]:
+    """Grade, saving each record when it is there; return student → why there is none."""
+    problems = {}
+    with tqdm(total=len(works), unit="student", file=sys.stdout, disable=not works) as bar:
+        for answer in workers.run(works, setting, setting.limits.seconds):
+            submission = answer.work[0]
+            if answer.problem:
+                problems[submission.student] = answer.problem
+            else:
+                store.save(answer.result)
+                if answer.result.status != "graded":
+                    bar.write(f"{submission.given}: {answer.result.status}", file=sys.stdout)
+            bar.update()
+    return problems
+
+
+def write_results(
+    folder: CourseFolder, submissions: list[Submission], store: Store, problems: dict[str, str]
+) -> list[Row]:
+    """Write the table of grades and the class's report from the records and the gradebook."""
+    grades, maxima = folder.grades(), folder.maxima()
+    here = {submission.student: submission for submission in submissions}
+    rows = []
+    for student, record in store.load().items():
+        notes = here[student].notes if student in here else ["graded in an earlier run, not in this folder"]
+        notes = notes if record.status != "not graded" else []
+        if student in problems:
+            notes = [*notes, f"now {problems[student]}: these are the points of an earlier run"]
+        rows.append(Row(record, grades.get(student, {}), [*notes, *record.remarks]))
+    for student, problem in problems.items():
+        if all(row.record.student != student for row in rows):
+            given = here[student]
+            record = Record("", student, given.given, given.name, given.shown, "not graded")
+            rows.append(Row(record, {}, [f"{problem}: run the same command again"]))
+    rows.sort(key=lambda row: row.record.student)
+    write(folder.root / "grades.csv", results.table(rows, maxima))
+    write_report(folder, rows, maxima)
+    return rows
+
+
+def say(
+    folder: CourseFolder, submissions: list[Submission], works: list, problems: dict[str, str], seconds: float
+) -> None:
+    """Print the run's one line."""
+    records = Store(folder).load()
+    odd = sum(records[s.student].status != "graded" for s in submissions if s.student in records)
+    try:
+        shown = folder.root.relative_to(Path.cwd())
+    except ValueError:
+        shown = folder.root
+    print(
+        f"{len(works) - len(problems)} graded, {len(submissions) - len(works)} unchanged, {odd} to look at"
+        + (f", {len(problems)} FAILED (run again)" if problems else "")
+        + f", in {seconds:.0f} s: {shown}/grades.csv, report.html, feedback/"
+    )
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Hold the course folder: two runs in it would overwrite each other's notebooks."""
+    import fcntl
+
+    with (root / ".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CourseError(f"Another run is grading in {root}. Wait for it.") from None
+        yield
+
+
+def clean_up() -> None:
+    """Remove scratch folders that a killed run left behind."""
+    for path in Path("/tmp").glob(f"{SCRATCH}*"):
+        with suppress(OSError):
+            if path.lstat().st_uid in (
+                os.getuid(),
+                *range(sandbox.FIRST_USER, sandbox.FIRST_USER + sandbox.USERS),
+            ) and (time.time() - path.stat().st_mtime > 3600):
+                shutil.rmtree(path, ignore_errors=True)
