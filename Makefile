@@ -4,6 +4,7 @@ PYTHON_OLDEST ?= $(call first,python3.11 python3.12 python3.10)
 PYTHON_COLAB ?= $(call first,python3.13 python3.12)
 BIN := .venv/bin
 LESSON ?= 01
+LAB ?= 01
 LOCKED := pyproject.toml requirements.txt $(wildcard requirements/*.txt)
 
 # The first of these interpreters that is there and of a version that the course supports.
@@ -17,7 +18,8 @@ define venv
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-full test-oldest test-colab notebooks solution results doctor lock clean
+.PHONY: help lab check test test-full test-oldest test-colab notebooks solution results release grade doctor lock \
+  clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +27,15 @@ help: ## Show this list
 lab: .venv/student ## Install the course and open JupyterLab on it
 	$(BIN)/jupyter lab --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  --LabApp.extension_manager=readonly $(if $(filter 0,$(shell id -u)),--allow-root)
+
+check: .venv/student ## Check a filled-in lab before handing it in: make check LAB=03
+	$(BIN)/python -m tools.handin $(LAB)
+
+release: .venv/dev ## Write a lab for students, with a zip: make release LAB=03 (RELEASE=graded: no solutions in it)
+	$(BIN)/python -m tools.release $(LAB) $(if $(filter graded,$(RELEASE)),--graded)
+
+grade: .venv/dev ## Grade a class: make grade LAB=03 SUBMISSIONS=dir
+	$(BIN)/python -m tools.grade $(LAB) "$(SUBMISSIONS)"
 
 test: .venv/dev ## Run every test, and every notebook in the smoke budget
 	$(BIN)/python -m pytest
@@ -55,8 +66,9 @@ lock: .venv/dev ## Resolve the newest allowed versions into requirements/lock.tx
 	$(BIN)/uv pip compile --universal --python-version 3.10 --extra lab --extra dev pyproject.toml \
 	  --upgrade --quiet --no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
 
-clean: ## Remove the environments and everything that is rebuilt; the notebooks stay
-	rm -rf .venv .venv-oldest .venv-colab build dist .ruff_cache
+clean: ## Remove the environments and everything that is rebuilt; notebooks and grades stay
+	rm -rf .venv .venv-oldest .venv-colab dist .ruff_cache
+	[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name grading -exec rm -rf {} +
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/student: $(LOCKED)
