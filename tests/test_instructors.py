@@ -175,5 +175,5 @@ def test_make_does_what_the_table_says(tmp_path):
     for target, module in rows:
         dry = [*shlex.split(target), "--dry-run", "-o", ".venv/dev", "-o", ".venv/student"]
         said = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=False)
-        recipe = " ".join(said.stdout.split())
+        recipe = " ".join(shlex.split(said.stdout))
         assert f"python -m {module}" in recipe, f"{target}: {recipe}{said.stderr}"
