@@ -273,6 +273,17 @@ def hostile():
             part,
             "of files",
         ),
+        "unlisted-files": Case(
+            gates(
+                "import os, tempfile\nkept = []\nfor i in range(40):\n"
+                "    own = tempfile.TemporaryFile(dir='.') if i % 2 else open(os.memfd_create('x'), 'wb')\n"
+                "    kept.append(own)\n"
+                "    kept[-1].write(bytes(20_000_000))\n    kept[-1].flush()\nwhile True:\n    pass"
+            ),
+            BEFORE_GATES,
+            part,
+            "of files",
+        ),
         "patched-checks": Case(
             gates(f"import nnlabs.checks.expect as e\ne.true = lambda *a, **k: None\n{wrong}"),
             BEFORE_GATES,
@@ -313,6 +324,30 @@ def hostile():
             ),
             WITHOUT_GATES,
             look,
+        ),
+        "class-swap": Case(
+            gates(
+                "class Exercise(type(check.gates)):\n    def diagnose(self, attempt):\n        return None\n"
+                "Exercise.__module__ = 'nnlabs.checks.exercise'\n"
+                f"check.gates.__class__ = Exercise\n{wrong}"
+            ),
+            BEFORE_GATES,
+            look,
+            "tampered",
+        ),
+        "value": Case(gates("import sys\ndef gates():\n    sys.displayhook('x')"), WITHOUT_GATES),
+        "values": Case(gates("import sys\ndef gates():\n    sys.displayhook(100)"), WITHOUT_GATES),
+        "odd-messages": Case(
+            gates(
+                "kernel = get_ipython().kernel\n"
+                "for kind, content in (('display_data', {'data': 5, 'metadata': 7}),\n"
+                "                      ('error', {'ename': {}, 'evalue': 3, 'traceback': 'x'}),\n"
+                "                      ('stream', {'name': [], 'text': {}})):\n"
+                "    kernel.session.send(kernel.iopub_socket, kind, content, parent=kernel.get_parent())"
+            ),
+            BEFORE_GATES,
+            part,
+            "messages that are not",
         ),
         "spy": Case(spy(), tuple(POINTS)),
     }

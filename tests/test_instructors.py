@@ -85,7 +85,7 @@ def test_every_command_runs_in_the_order_of_the_guide(course):
             run(f"python - <<'EOF'\n{code}\nEOF", course)
             changed = True
     results = course / "build" / "grading" / "01_neurons"
-    with (results / "grades.csv").open(encoding="utf-8") as stream:
+    with (results / "grades.csv").open(encoding="utf-8-sig") as stream:
         students = {row["student"]: row for row in csv.DictReader(stream)}
     assert students["ann"]["total"] == "0"
     assert students["ben"]["xor-friends"] == "2.5", "points by hand are taken over"

@@ -13,9 +13,22 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.course import ROOT, CourseError, find_lesson
+
+
+def positive(kind: type) -> Callable[[str], float]:
+    """Return what reads a number above 0."""
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+        return value
+
+    return number
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,15 +37,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("lesson", help="number or name of the lab, such as 03")
     parser.add_argument("submissions", type=Path, help="a folder or a zip file")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "grading", help="where results go")
-    parser.add_argument("--jobs", type=int, default=0, help="submissions at a time (default: the cores)")
+    parser.add_argument(
+        "--jobs", type=positive(int), default=0, help="submissions at a time (default: the cores)"
+    )
     parser.add_argument(
         "--budget", default="smoke", choices=["smoke", "cpu"], help="how much the labs compute"
     )
     parser.add_argument(
-        "--seconds", type=float, default=0, help="limit for one submission (default: by the solution)"
+        "--seconds",
+        type=positive(float),
+        default=0,
+        help="limit for one submission (default: by the solution)",
     )
     parser.add_argument(
-        "--memory", type=int, default=3000, help="limit for one submission, in MB (default: 3000)"
+        "--memory", type=positive(int), default=3000, help="limit for one submission, in MB (default: 3000)"
     )
     parser.add_argument(
         "--id", dest="pattern", default="", help="regular expression with (?P<student_id>...) for paths"
@@ -46,6 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="not the best, but this one",
     )
     options = vars(parser.parse_args(arguments))
+    for stream in (sys.stdout, sys.stderr):  # names of students must not stop it
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         if sys.platform == "win32":
             raise CourseError(

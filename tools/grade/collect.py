@@ -9,6 +9,7 @@ name that does not fit, so the walk is done here.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
 import os
 import re
@@ -28,6 +29,7 @@ MOST_FILES = 100_000
 SKIPPED = {"__MACOSX", ".ipynb_checkpoints", "__pycache__"}
 MOODLE = r"(?P<name>[^/]+?)_(?P<student_id>\d+)_assignsubmission_\w+?(?:_|$)"
 LONGEST_ID = 60
+EMPTY = "the folder is empty"
 
 
 class NotReadError(Exception):
@@ -61,14 +63,7 @@ class File:
                 flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
                 with os.fdopen(os.open(self.path, flags), "rb") as stream:
                     content = stream.read(LARGEST + 1)
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            RuntimeError,
-            NotImplementedError,
-            EOFError,
-            ValueError,
-        ) as error:
+        except Exception as error:  # a damaged zip file raises whatever zipfile stumbles over
             raise NotReadError(f"the file cannot be read ({type(error).__name__})") from None
         if len(content) > LARGEST:
             raise NotReadError(f"the file is larger than {LARGEST // 1_000_000} MB")
@@ -151,7 +146,10 @@ def _candidates(place: Path, lab: str, pattern: str) -> Iterator[_Found]:
     if place.is_dir():
         files = list(_walk(place))
     elif zipfile.is_zipfile(place):
-        files = [(file.parts, file, "") for file in _members(place)]
+        try:
+            files = list(_entries(place))
+        except NotReadError as reason:
+            raise CourseError(f"{place}: {reason}. Unpack it, and give the folder.") from None
     else:
         raise CourseError(f"{place} is neither a folder nor a zip file.")
     if len(files) > MOST_FILES:
@@ -166,16 +164,28 @@ def _candidates(place: Path, lab: str, pattern: str) -> Iterator[_Found]:
             yield _identify(parts, file, note, lab, pattern, plugin)
             folders_with_notebook.add(parts[0])
         elif suffix == "zip" and file and not file.member:
-            for inner in _members(file.path):
-                if inner.parts[-1].lower().endswith(".ipynb"):
-                    yield _identify((*parts, inner.parts[-1]), inner, note, lab, pattern, plugin)
-                    folders_with_notebook.add(parts[0])
-        if len(parts) > 1:
-            leftovers.setdefault(parts[0], (parts, note))
+            inside, note = _notebooks(file.path)
+            for inner in inside:
+                yield _identify((*parts, inner.parts[-1]), inner, "", lab, pattern, plugin)
+                folders_with_notebook.add(parts[0])
+            if len(parts) == 1 and not inside:
+                yield _identify(parts, None, note, lab, pattern, plugin)
+        if len(parts) > 1 and (note or leftovers.get(parts[0], ("", EMPTY))[1] == EMPTY):
+            leftovers[parts[0]] = (parts, note)
     for folder, (parts, note) in leftovers.items():
         if folder not in folders_with_notebook:
             note = note or "no notebook was found in this folder"
             yield _identify((folder, parts[-1]), None, note, lab, pattern, plugin)
+
+
+def _notebooks(path: Path) -> tuple[list[File], str]:
+    """Return the notebooks in a student's zip file and, where there is none, why."""
+    try:
+        found = [file for _, file, _ in _entries(path) if file]
+    except NotReadError as reason:
+        return [], str(reason)
+    found = [file for file in found if file.parts[-1].lower().endswith(".ipynb")]
+    return found, "" if found else "no notebook was found in the zip file"
 
 
 def _walk(place: Path) -> Iterator[tuple[tuple[str, ...], File | None, str]]:
@@ -184,11 +194,13 @@ def _walk(place: Path) -> Iterator[tuple[tuple[str, ...], File | None, str]]:
         for name in [name for name in folders if os.path.islink(os.path.join(folder, name))]:
             yield (*Path(folder, name).relative_to(place).parts, "link"), None, "a link: not followed"
         folders[:] = sorted(name for name in folders if name not in SKIPPED and name[0] != ".")
-        for name in sorted(names):
+        names = [name for name in names if name[0] != "." or name.lower().endswith(".ipynb")]
+        names = sorted(name for name in names if not name.startswith("._"))  # macOS's own
+        if not names and not folders and Path(folder) != place:
+            yield (*Path(folder).relative_to(place).parts, ""), None, EMPTY
+        for name in names:
             path = Path(folder, name)
             parts = path.relative_to(place).parts
-            if name[0] == "." and not name.lower().endswith(".ipynb"):
-                continue
             with contextlib.suppress(OSError):
                 state = path.lstat()
                 if stat.S_ISREG(state.st_mode):
@@ -201,34 +213,39 @@ def _walk(place: Path) -> Iterator[tuple[tuple[str, ...], File | None, str]]:
                     )
 
 
-def _members(path: Path) -> list[File]:
+def _entries(path: Path) -> Iterator[tuple[tuple[str, ...], File | None, str]]:
+    """Yield the same as :func:`_walk` for a zip file."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()[: MOST_FILES + 1]
-    except (OSError, zipfile.BadZipFile):
-        return []
-    files = [
-        File(path, entry.filename, entry.file_size, _seconds(entry.date_time))
-        for entry in entries
-        if not entry.is_dir()
-    ]
-    return [
-        file for file in files if file.parts and not SKIPPED & set(file.parts) and file.parts[-1][0] != "."
-    ]
+            files = [File(path, e.filename, e.file_size, _seconds(e.date_time)) for e in entries]
+    except Exception as error:  # a damaged zip file raises whatever zipfile stumbles over
+        raise NotReadError(f"the zip file cannot be read ({type(error).__name__})") from None
+    files = [file for file in files if file.parts and not SKIPPED & set(file.parts)]
+    files = [file for file in files if file.parts[-1][0] != "."]
+    full = {file.parts[:i] for file in files for i in range(1, len(file.parts))}
+    for file in files:
+        if not file.member.endswith("/"):
+            yield file.parts, file, ""
+        elif file.parts not in full:
+            yield (*file.parts, ""), None, EMPTY
 
 
 def _seconds(date: tuple[int, ...]) -> float:
-    """Return a number that grows with the date of a zip file's entry."""
-    return sum(
-        part * factor for part, factor in zip(date, (32140800, 2678400, 86400, 3600, 60, 1), strict=True)
-    )
+    """Return the date of a zip file's entry as a file's ``st_mtime`` has it; 0 for a date that is none."""
+    try:
+        return datetime.datetime(*date).timestamp()
+    except (ValueError, OverflowError, OSError, TypeError):
+        return 0.0
 
 
 def _without_common_folder(files: list) -> list:
     """Drop the one folder around everything, as an archive often has it; never a student's own."""
-    while (
-        files and all(len(parts) > 2 for parts, *_ in files) and len({parts[0] for parts, *_ in files}) == 1
-    ):
+    while files and all(len(parts) > 2 for parts, *_ in files):
+        outer, inner = {parts[0] for parts, *_ in files}, {parts[1] for parts, *_ in files}
+        moodle = any(re.match(MOODLE, name) for name in inner)
+        if len(outer) > 1 or re.match(MOODLE, *outer) or not (moodle or len(inner) > 1):
+            break
         files = [(parts[1:], *rest) for parts, *rest in files]
     return files
 
@@ -248,8 +265,16 @@ def _identify(
         note = note or "the pattern does not fit this name: the name is taken as the id"
     found = found or _match(plugin, MOODLE, parts[0])
     if found is None:
-        found = {"student_id": parts[0] if len(parts) > 1 else _id_in_name(parts[0], lab)}
-    return _Found(found["student_id"].strip() or parts[0], found.get("name") or "", file, shown, note)
+        flat = len(parts) == 1 or parts[0].lower().endswith(".zip")
+        found = {"student_id": _id_in_name(parts[0], lab) if flat else parts[0]}
+    given = found["student_id"].strip() or parts[0]
+    return _Found(_printable(given), _printable(found.get("name") or ""), file, _printable(shown), note)
+
+
+def _printable(text: str) -> str:
+    """Return the name of a file as it can be printed and written anywhere; other names stay others."""
+    escaped = text.replace("\\", "\\\\")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
 
 
 def _match(plugin: FileNameCollectorPlugin, pattern: str, text: str) -> dict | None:

@@ -29,13 +29,16 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, GetGrades
 from traitlets.config import Config
 
+from tools.grade import byhand
 from tools.grading import ANSWER_STUB, STUB
 
 SETTINGS = """\
 # An nbgrader course of one lab, made by tools/grade. To grade open questions by hand, start nbgrader's
 # formgrader here.
+import os
+
 c = get_config()
-c.CourseDirectory.root = {root!r}
+c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 """
 # Only what stands in the page's own head may be executed; MathJax evaluates its own settings.
 POLICY = (
@@ -94,7 +97,7 @@ class CourseFolder:
         Return a line to tell, if the gradebook had to begin anew.
         """
         self.path("source").parent.mkdir(parents=True, exist_ok=True)
-        (self.root / "nbgrader_config.py").write_text(SETTINGS.format(root=str(self.root)), encoding="utf-8")
+        (self.root / "nbgrader_config.py").write_text(SETTINGS, encoding="utf-8")
         nbformat.write(source, self.path("source"))
         notice = self._begin_anew_if_cells_differ(source)
         config = self._config(".")
@@ -120,7 +123,9 @@ class CourseFolder:
             place = steps.index(Execute)
             converter.autograde_preprocessors = [*steps[:place], execute, remark, *steps[place + 1 :]]
 
+        before = byhand.decided(self, student)
         self._convert(Autograde, self._config(student), use)
+        byhand.keep(self, student, before)
         return nbformat.read(self.path("autograded", student), as_version=4)
 
     def feedback(self, student: str) -> None:
@@ -162,6 +167,16 @@ class CourseFolder:
         cells = [cell.metadata.get("nbgrader", {}) for cell in self.release().cells]
         return {cell["grade_id"]: float(cell["points"]) for cell in cells if cell.get("grade")}
 
+    def is_entered(self) -> bool:
+        """Tell whether the gradebook knows the lab."""
+        if not (self.root / "gradebook.db").exists():
+            return False
+        with Gradebook(self.database) as gradebook:
+            try:
+                return bool(gradebook.find_notebook(self.lab, self.lab))
+            except MissingEntry:
+                return False
+
     def grades(self) -> dict[str, dict[str, Grade]]:
         """Return student → test cell → grade, with what was entered by hand."""
         with Gradebook(self.database) as gradebook:
@@ -190,9 +205,14 @@ class CourseFolder:
         now = {m["grade_id"] for m in marks if m.get("grade") or m.get("solution") or m.get("locked")}
         if now == known:
             return ""
-        aside = f"gradebook-{time.strftime('%Y-%m-%d-%H%M%S')}.db"
-        os.replace(self.root / "gradebook.db", self.root / aside)
-        return f"the lab has other cells than before: a new gradebook, the old one is kept as {aside}"
+        now = time.strftime("%Y-%m-%d-%H%M%S")
+        for name, aside in (("gradebook.db", f"gradebook-{now}.db"), ("results", f"results-{now}")):
+            if (self.root / name).exists():
+                os.replace(self.root / name, self.root / aside)
+        return (
+            f"The lab has other cells than before: a new gradebook is begun. The old one is kept as "
+            f"gradebook-{now}.db; points that were given by hand are only in that one."
+        )
 
     def _config(self, student: str) -> Config:
         config = Config()

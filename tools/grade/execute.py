@@ -8,41 +8,35 @@ nbgrader gives the points of those that did.
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
+import importlib.util
 import inspect
 import json
-import os
 import queue
 import re
-import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 from nbgrader import utils
 from nbgrader.preprocessors import Execute
 
-from tools.grade import probe
+from tools.grade import judge, probe
 from tools.grade.sandbox import Limits, Sandbox, environment
+from tools.grade.watch import Watch
 
-WATCH_EVERY = 0.2  # seconds
-PROBE_SECONDS = 10
+PROBE_SECONDS = 60
 QUEUED_MESSAGES = 100
-SAFE_TEXT = {"text/plain"}
-SAFE_IMAGES = {"image/png", "image/jpeg"}  # base64, checked; no HTML, SVG or JavaScript of a stranger
-BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 PROBE_TEXT = inspect.getsource(probe)
 STOPPED = {
     "time": "stopped after {limits.seconds:.0f} s in all",
@@ -51,6 +45,7 @@ STOPPED = {
     "disk": "stopped because it wrote more than {limits.disk:.1e} bytes of files",
     "output": "stopped because it printed more than {limits.output:.1e} bytes",
     "loop": "stopped because it could not be interrupted after {limits.cell_seconds:.0f} s in one cell",
+    "odd": "stopped because its kernel sent messages that are not Jupyter's",
     "died": "its kernel ended (a call of os._exit or exit(), or a crash)",
 }
 
@@ -71,11 +66,14 @@ class Course:
         What :mod:`probe` answers in a clean kernel, as far as it is the same each time.
     restless
         What is not the same each time there, and so is not compared.
+    late
+        What is not there from the first test on, and so may be missing.
     """
 
     imports: tuple[str, ...] = ()
     fingerprints: dict[str, str] = field(default_factory=dict)
     restless: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
     hooks: tuple[str, ...] | None = None  # what IPython calls around each cell there
 
     @functools.cached_property
@@ -141,111 +139,6 @@ class SandboxedKernelManager(AsyncKernelManager):
         run.sandbox.give(Path(self.connection_file))
 
 
-class Watch(threading.Thread):
-    """Kill the sandbox when it uses more than it may."""
-
-    def __init__(self, run: Run, process: int) -> None:
-        super().__init__(daemon=True)
-        self.run_, self.process = run, process
-        self.ended = threading.Event()
-        self.deadline = time.monotonic() + run.limits.seconds
-        self.refused: zmq.Socket | None = None  # speaks when the kernel's outputs come no more
-        self.closed = False
-
-    def listen(self, channel: zmq.asyncio.Socket) -> None:
-        """Be told when the connection for outputs closes, as it does after a message that is too large."""
-        address = f"inproc://monitor-{id(channel)}"
-        channel.monitor(address, zmq.EVENT_DISCONNECTED)
-        self.refused = zmq.Context.shadow(channel.context.underlying).socket(zmq.PAIR)
-        self.refused.connect(address)
-
-    def run(self) -> None:
-        """Look at the processes and the scratch folder until told to end."""
-        while not self.ended.wait(WATCH_EVERY):
-            reason = self.look()
-            if reason:
-                self.stop(reason)
-                break
-        if self.refused is not None:
-            self.refused.close(0)
-
-    def look(self) -> str:
-        """Return which limit is exceeded, or nothing."""
-        limits = self.run_.limits
-        sizes: list[int] = []
-        for process in family(self.process):
-            with suppress(psutil.Error):
-                sizes.append(process.memory_info().rss)
-        memory = sum(sizes)
-        self.run_.memory = max(self.run_.memory, memory)
-        # The connection also closes when the kernel ends by itself: then nothing is left a moment later.
-        if self.closed and any(sizes):
-            return "output"
-        self.closed = self.refused is not None and bool(self.refused.poll(0))
-        # Forked processes share memory that is counted for each: many small ones are no large one.
-        if len(sizes) > limits.processes or (memory > limits.memory and max(sizes) < memory / 4):
-            return "processes"
-        if memory > limits.memory:
-            return "memory"
-        if folder_size(self.run_.scratch, limits.disk) > limits.disk:
-            return "disk"
-        return "time" if time.monotonic() > self.deadline else ""
-
-    def stop(self, reason: str) -> None:
-        """Kill every process of the sandbox."""
-        self.run_.stopped = self.run_.stopped or reason
-        victims = family(self.process)
-        user = self.run_.sandbox.user()
-        if (
-            user is not None and self.run_.sandbox.kind == "none"
-        ):  # also what has left the family, where no namespace ends it
-            victims += [
-                process for process in psutil.process_iter(["uids"]) if user in (process.info["uids"] or ())
-            ]
-        with suppress(OSError):
-            os.killpg(self.process, signal.SIGKILL)
-        for victim in victims:
-            with suppress(psutil.Error):
-                victim.kill()
-
-
-def family(process: int) -> list[psutil.Process]:
-    """Return the process and all that come from it."""
-    found, waiting = [], [process]
-    while waiting:
-        number = waiting.pop()
-        with suppress(psutil.Error):
-            found.append(psutil.Process(number))
-            waiting += children(found[-1])
-    return found
-
-
-def children(process: psutil.Process) -> list[int]:
-    """Return the processes that this one started; Linux keeps a list, elsewhere all are looked through."""
-    tasks = Path("/proc", str(process.pid), "task")
-    if not Path("/proc/self/task", str(os.getpid()), "children").exists():
-        return [child.pid for child in process.children()]
-    numbers: list[int] = []
-    with suppress(OSError):
-        for task in tasks.iterdir():
-            with suppress(OSError):
-                numbers += map(int, (task / "children").read_text().split())
-    return numbers
-
-
-def folder_size(folder: Path, enough: int) -> int:
-    """Return the bytes in files below ``folder``; links are not followed, counting ends at ``enough``."""
-    total, waiting = 0, [folder]
-    while waiting and total <= enough:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                    total += entry.stat(follow_symlinks=False).st_blocks * 512 + 256
-    return total
-
-
 class SandboxedExecute(Execute):
     """nbgrader's ``Execute``, in a sandbox, with a probe around each test cell."""
 
@@ -273,10 +166,11 @@ class SandboxedExecute(Execute):
             self.run.stopped = self.run.stopped or (
                 "loop" if late and self.run.late else "output" if late else "died"
             )
-        except RuntimeError as error:
-            if self.watch is not None and self.finished:
-                raise
-            raise SandboxError(f"{error} {_last_line(self.run.scratch / 'kernel.log')}".strip()) from None
+        except Exception as error:  # a student's kernel can send anything
+            if self.watch is None or not self.finished:
+                reason = f"{error} {_last_line(self.run.scratch / 'kernel.log')}"
+                raise SandboxError(reason.strip()) from None
+            self.run.stopped = self.run.stopped or "odd"
         finally:
             if self.watch is not None:
                 self.watch.ended.set()
@@ -342,6 +236,9 @@ class SandboxedExecute(Execute):
                 return None
         return super().process_message(msg, cell, cell_index)
 
+    def clear_output(self, outs: list, msg: dict, cell_index: int) -> None:
+        """Clear nothing: it could be the error of a check."""
+
     def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
         """Ignore widgets: nobody moves them here."""
 
@@ -365,8 +262,7 @@ class SandboxedExecute(Execute):
             prints = found["fingerprints"]
             self.run.answers.append(prints)
             if found["digest"] != expected:
-                clean = self.run.course.fingerprints
-                changed += [name for name, value in clean.items() if prints.get(name, value) != value]
+                changed += differences(self.run.course, prints)
         if changed:
             self.run.tampered.setdefault(grade_id, []).extend(changed)
         self.run.hooks.update(found["hooks"])
@@ -383,11 +279,13 @@ class SandboxedExecute(Execute):
             "prints": self.run.course.restless if after else None,
             "full": full,
         }
+        # Of the notebook's names none is used: each may be the student's own.
         code = (
-            f"_nnlabs_probe = {{'__name__': 'nnlabs_probe', 'get_ipython': get_ipython}}\n"
-            f"exec({PROBE_TEXT!r}, _nnlabs_probe)\n"
-            f"_nnlabs_probe = _nnlabs_probe['answer']({{**{request!r}, 'namespace': globals()}})\n"
-            f"_nnlabs_probe = __import__('json').dumps(_nnlabs_probe)"
+            f"import builtins as _nnlabs_builtins\n"
+            f"_nnlabs_probe = {{'__name__': 'nnlabs_probe'}}\n"
+            f"_nnlabs_builtins.exec({PROBE_TEXT!r}, _nnlabs_probe)\n"
+            f"_nnlabs_probe = _nnlabs_probe['reply']"
+            f"({request!r} | {{'namespace': _nnlabs_builtins.globals()}})\n"
         )
         return self.ask(code, "_nnlabs_probe")
 
@@ -405,7 +303,8 @@ class SandboxedExecute(Execute):
                 continue
             if reply["parent_header"].get("msg_id") == message:
                 return _decode(reply["content"])
-        return None
+        self.watch.stop("loop")
+        raise _EndedError
 
     ask = run_sync(async_ask)
 
@@ -415,16 +314,45 @@ class SandboxedExecute(Execute):
         for index, cell in enumerate(nb.cells):
             if cell.cell_type != "code":
                 continue
-            cell.outputs = [output for output in map(harmless, cell.outputs) if output]
+            cell.outputs = [output for output in map(judge.harmless, cell.outputs) if output]
             if not utils.is_grade(cell):
                 continue
+            judge.results_last(cell)
             tampered = tampered or cell.metadata.nbgrader.grade_id in self.run.tampered
             if index not in self.finished:
-                _fail(cell, "NotRunError", f"This test did not run: {self.run.why_stopped()}.")
+                judge.fail(cell, judge.NOT_RUN, f"This test did not run: {self.run.why_stopped()}.")
             elif tampered:
-                _fail(cell, "TamperedError", "The checks were changed before or during this test: no points.")
+                text = "The checks were changed before or during this test: no points."
+                judge.fail(cell, judge.TAMPERED, text)
             else:
-                _bound_partial_points(cell)
+                judge.bound_partial_points(cell)
+
+
+def differences(course: Course, prints: dict[str, str]) -> list[str]:
+    """Return the names of what is changed, gone, or new where it can stand for something of the checks'."""
+    clean = course.fingerprints
+    changed = [
+        name
+        for name, value in clean.items()
+        if prints.get(name) != value and (name in prints or name not in course.late)
+    ]
+    known = {name.rpartition(".")[0] for name in clean}
+    for name in prints.keys() - clean.keys() - set(course.restless):
+        module, _, own = name.rpartition(".")
+        if module not in known or _is_submodule(module, own):
+            continue
+        # In a module of another library only what stands before a builtin of that name.
+        if module.startswith(probe.PACKAGE) or (module != "builtins" and hasattr(builtins, own)):
+            changed.append(name)
+    return changed
+
+
+@functools.cache
+def _is_submodule(package: str, name: str) -> bool:
+    """Tell whether the checks have a module of that name, which may be imported at any time."""
+    found = importlib.util.find_spec(package)
+    folders = found.submodule_search_locations if found else None
+    return any(Path(folder, f"{name}.py").is_file() for folder in folders or ())
 
 
 class _EndedError(Exception):
@@ -435,12 +363,13 @@ def _decode(content: dict) -> dict | None:
     """Return the answer of :mod:`probe`, or None if the kernel gave anything else."""
     try:
         found = json.loads(ast.literal_eval(content["user_expressions"]["answer"]["data"]["text/plain"]))
+        prints = found.setdefault("fingerprints", {})
         lists = [found[key] for key in ("renamed", "borrowed", "environment", "hooks")]
-        if isinstance(found.setdefault("fingerprints", {}), dict) and all(
-            isinstance(part, list) for part in lists
-        ):
+        texts = [found.setdefault("digest", ""), *prints.keys(), *prints.values()]
+        texts += [text for part in lists if isinstance(part, list) for text in part]
+        if all(isinstance(part, list) for part in lists) and all(isinstance(text, str) for text in texts):
             return found
-    except (KeyError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+    except (KeyError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError, MemoryError):
         pass
     return None
 
@@ -461,46 +390,15 @@ def name_of(cell: NotebookNode, index: int) -> str:
 
 def size(thing: Any) -> int:
     """Return about how many characters a message holds."""
-    if isinstance(thing, str):
-        return len(thing)
-    if isinstance(thing, dict):
-        return sum(size(key) + size(value) for key, value in thing.items())
-    return sum(map(size, thing)) if isinstance(thing, list) else 8
-
-
-def harmless(output: NotebookNode) -> NotebookNode | None:
-    """Return the output without what a browser would execute, or None if nothing is left."""
-    if output.output_type not in ("display_data", "execute_result"):
-        return output
-    data = {}
-    for kind, value in output.data.items():
-        value = "".join(value) if isinstance(value, list) else value
-        if isinstance(value, str) and (
-            kind in SAFE_TEXT or (kind in SAFE_IMAGES and BASE64.fullmatch(value) is not None)
-        ):
-            data[kind] = value
-    alternative = output.metadata.get("image/png", {})
-    alternative = alternative.get("alt") if isinstance(alternative, dict) else None
-    output.data = NotebookNode(data)
-    output.metadata = NotebookNode(
-        {"image/png": {"alt": re.sub(r"[<>\"'&`]", " ", alternative)}} if isinstance(alternative, str) else {}
-    )
-    return output if data else None
-
-
-def _fail(cell: NotebookNode, name: str, text: str) -> None:
-    cell.outputs.append(new_output("error", ename=name, evalue=text, traceback=[text]))
-
-
-def _bound_partial_points(cell: NotebookNode) -> None:
-    """Fail a test cell whose value nbgrader would refuse as points: more than there are, or none."""
-    for output in cell.outputs:
-        if output.output_type == "execute_result":
-            try:
-                utils.get_partial_grade(output, float(cell.metadata.nbgrader.points))
-            except (ValueError, KeyError, TypeError):
-                _fail(cell, "PointsError", "The value of this test is no number of points.")
-                return
+    total, waiting = 0, [thing]
+    while waiting:
+        part = waiting.pop()
+        total += len(part) if isinstance(part, str) else 8
+        if isinstance(part, dict):
+            waiting += [*part, *part.values()]
+        elif isinstance(part, list):
+            waiting += part
+    return total
 
 
 def _last_line(path: Path) -> str:

@@ -2,16 +2,19 @@
 
 It runs in the student's process, so it answers only and judges nothing: :mod:`execute` compares the
 answers with those of a kernel that ran the course's own solution. It imports the standard library
-and NumPy only, and defines plain functions, because it is executed as text.
+and IPython only, and defines plain functions, because it is executed as text.
 """
 
 import contextlib
 import functools
 import hashlib
 import importlib
+import json
 import os
 import sys
 import types
+
+from IPython import get_ipython
 
 PACKAGE = "nnlabs.checks"
 # What the checks compare with: the functions and classes of these modules, not their data.
@@ -29,7 +32,13 @@ MODULES = (
     "warnings",
 )
 METHODS = ("run_cell", "run_cell_async", "run_code", "run_ast_nodes", "do_execute", "execute_request")
+METHODS += ("showtraceback", "_showtraceback")
 DEPTH = 6
+
+
+def reply(request: dict) -> str:
+    """Return :func:`answer` as JSON."""
+    return json.dumps(answer(request))
 
 
 def answer(request: dict) -> dict:
@@ -37,7 +46,8 @@ def answer(request: dict) -> dict:
     namespace = request["namespace"]
     found = {"renamed": [], "borrowed": [], "environment": [], "hooks": remove_hooks(request["hooks"])}
     if request["prints"] is not None:
-        prints = {name: value for name, value in fingerprints().items() if name not in request["prints"]}
+        every = of_checks() | of_notebook(get_ipython())
+        prints = {name: value for name, value in every.items() if name not in request["prints"]}
         found["digest"] = digest(sorted(prints.items()), 3)
         found["fingerprints"] = prints if request["full"] else {}
     right = {}
@@ -62,7 +72,7 @@ def answer(request: dict) -> dict:
     return found
 
 
-def fingerprints() -> dict:
+def of_checks() -> dict:
     """Return name → hash of everything whose change would change a verdict."""
     found = {}
     for module_name in MODULES:  # also what is imported later, so that it is always the same set
@@ -77,7 +87,12 @@ def fingerprints() -> dict:
                     name[:2] != "__" or name in ("__import__", "__build_class__")
                 ):
                     found[f"{module_name}.{name}"] = digest(value, DEPTH if whole else 2)
-    shell = get_ipython()  # noqa: F821
+    return found
+
+
+def of_notebook(shell: object) -> dict:
+    """Return name → hash of what executes the cells."""
+    found = {}
     for whose, thing in (("shell", shell), ("kernel", shell.kernel)):
         for name in METHODS:
             own = name in vars(thing)  # a method of this one object only
@@ -95,7 +110,7 @@ def fingerprints() -> dict:
 def remove_hooks(known: list | None) -> list:
     """Unregister what would run before or after a test cell and is not ``known``; None removes nothing."""
     seen = []
-    for hooks in get_ipython().events.callbacks.values():  # noqa: F821
+    for hooks in get_ipython().events.callbacks.values():
         for hook in list(hooks):
             if known is None or describe(hook) not in known:
                 seen.append(describe(hook))
@@ -119,10 +134,11 @@ def plain(value: object, depth: int) -> object:
     if depth <= 0:
         return type(value).__name__
     if isinstance(value, types.FunctionType):
+        home = home_of(value)
         if depth < 3:  # of a library: cheaply
-            own = value.__code__
+            own = (value.__code__.co_code, value.__code__.co_names, len(value.__code__.co_consts))
             wrapped = plain(value.__dict__.get("__wrapped__"), 1)
-            return ("function", value.__qualname__, own.co_code, own.co_names, len(own.co_consts), wrapped)
+            return ("function", value.__qualname__, home, *own, wrapped)
         cells = []
         for cell in value.__closure__ or ():
             try:
@@ -131,13 +147,13 @@ def plain(value: object, depth: int) -> object:
                 cells.append("")
         defaults = plain((value.__defaults__, value.__kwdefaults__), depth - 2)
         wrapped = plain(value.__dict__.get("__wrapped__"), depth - 2)
-        return ("function", value.__qualname__, code(value.__code__), defaults, cells, wrapped)
+        return ("function", value.__qualname__, home, code(value.__code__), defaults, cells, wrapped)
     if isinstance(value, functools.partial):
         return ("partial", plain(value.func, depth - 1), plain((value.args, value.keywords), depth - 1))
     if isinstance(value, types.MethodType):
         return ("method", plain(value.__func__, depth - 1))
     if isinstance(value, types.ModuleType):
-        return ("module", value.__name__)
+        return ("module", value.__name__, sys.modules.get(value.__name__) is value)
     if isinstance(value, type):
         if not value.__module__.startswith(PACKAGE) or depth < 3:
             return ("class", value.__module__, value.__qualname__)
@@ -146,7 +162,8 @@ def plain(value: object, depth: int) -> object:
             for name, part in vars(value).items()
             if name[:2] != "__" or callable(part)
         )
-        return ("class", value.__qualname__, members)
+        parents = [(parent.__module__, parent.__qualname__) for parent in value.__mro__]
+        return ("class", value.__qualname__, parents, members)
     if isinstance(value, (staticmethod, classmethod)):
         return (type(value).__name__, plain(value.__func__, depth - 1))
     if isinstance(value, property):
@@ -163,13 +180,28 @@ def plain(value: object, depth: int) -> object:
     if kind == "numpy.ndarray":
         return (kind, str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest())
     if type(value).__module__.startswith(PACKAGE):
-        return (kind, plain(vars(value), depth - 1))
+        return (kind, is_where_it_says(type(value)), plain(vars(value), depth - 1))
     implementation = getattr(value, "_implementation", None)  # of NumPy's dispatched functions
     return (
         kind,
         str(getattr(value, "__name__", "")),
         plain(implementation, depth - 1) if implementation else "",
     )
+
+
+def home_of(function: types.FunctionType) -> tuple:
+    """Return whose names the function uses: its own module's, or other ones under that name."""
+    names = function.__globals__
+    module = sys.modules.get(names.get("__name__"))
+    return (str(names.get("__name__")), getattr(module, "__dict__", None) is names)
+
+
+def is_where_it_says(kind: type) -> bool:
+    """Tell whether the class is the one that its module has under its name."""
+    place = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        place = getattr(place, name, None)
+    return place is kind
 
 
 def code(of: types.CodeType) -> tuple:

@@ -17,6 +17,7 @@ from tools.grade.sandbox import Limits, readable
 from tools.grade.submission import REFUSED, Record, as_dict
 
 PACKAGES = ("nbgrader", "numpy", "keras", "ipykernel")
+FORMULA = tuple("=+-@＝＋－＠")  # the full-width ones count as well
 BY_HAND = "to grade by hand"
 
 
@@ -30,8 +31,8 @@ class Row:
 
     @property
     def total(self) -> float:
-        """Return the sum of the points that are known."""
-        return sum(grade.points for grade in self.grades.values())
+        """Return the sum of the points that are known: of no answer that waits for a person."""
+        return sum(grade.points for grade in self.grades.values() if not grade.by_hand)
 
     @property
     def by_hand(self) -> list[str]:
@@ -129,4 +130,4 @@ def _status(row: Row) -> str:
 def _cell(text: str) -> str:
     """Return a stranger's text such that a spreadsheet does not take it for a formula."""
     text = " ".join(str(text).split())
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text[:1] in FORMULA else text

@@ -30,6 +30,7 @@ from tools.grade.workers import Workers, prepare_environment
 SECONDS_TO_START = 60  # of a kernel on a busy machine
 PATIENCE = 6  # a submission may take so many times what the solution takes
 CELL_SECONDS = 20
+SOLUTION_SECONDS = 3600
 CHECKS_SECONDS = 90  # and what endless loops take until the checks stop them
 
 
@@ -56,7 +57,7 @@ def grade_class(options: Options) -> int:
     lab = options.lesson.name
     folder = CourseFolder((options.output / lab).resolve(), lab)
     submissions = collect(options.submissions, lab, options.pattern)
-    where = sandbox.best() if not options.kind else sandbox.Sandbox(options.kind)
+    where = sandbox.chosen(options.kind)
     for line in where.gaps():
         print(f"Not isolated here: {line}", file=sys.stderr)
     folder.root.mkdir(parents=True, exist_ok=True)
@@ -69,8 +70,9 @@ def grade_class(options: Options) -> int:
         setting = Setting(folder, where, limits, options.budget)
         key = results.course_key(nbformat.writes(source), limits, f"{options.budget} {options.seconds}")
         setting = prepare(source, setting, key, workers, options.seconds)
-        store = Store(folder)
-        works = to_do(submissions, {} if options.force else store.load(), key)
+        store, entered = Store(folder), folder.grades()
+        known = {student: record for student, record in store.load().items() if student in entered}
+        works = to_do(submissions, {} if options.force else known, key)
         try:
             problems = grade_all(works, setting, store, workers)
         except KeyboardInterrupt:
@@ -89,19 +91,24 @@ def cores() -> int:
 
 
 def prepare(source: NotebookNode, setting: Setting, key: str, workers: Workers, seconds: float) -> Setting:
-    """Release the lab into the course folder and run its solution; both only if something changed."""
-    known = setting.folder.root / "course.json"
+    """Run the lab's solution, then release the lab into the course folder; both only if something changed.
+
+    A solution that fails changes nothing there.
+    """
+    folder, known = setting.folder, setting.folder.root / "course.json"
     course = _known_course(known, key)
-    if course is None:
-        notice = setting.folder.prepare(source)
-        if notice:
-            print(notice, file=sys.stderr)
-        for answer in workers.run([source], setting, 3600):
+    if course is None or not folder.is_entered():
+        patient = replace(setting.limits, seconds=SOLUTION_SECONDS, cell_seconds=SOLUTION_SECONDS / 2)
+        for answer in workers.run([source], replace(setting, limits=patient), SOLUTION_SECONDS):
             if answer.problem:
                 raise CourseError(answer.problem)
             clean, took, memory = answer.result
             course = {"key": key, "seconds": took, "memory": memory, "course": asdict(clean)}
-            write(known, course)
+        known.unlink(missing_ok=True)
+        notice = folder.prepare(source)
+        if notice:
+            print(notice, file=sys.stderr)
+        write(known, course)
     fields = course["course"]
     clean = Course(**{name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()})
     total = seconds or SECONDS_TO_START + CHECKS_SECONDS + PATIENCE * course["seconds"]
@@ -158,6 +165,8 @@ def write_results(
     here = {submission.student: submission for submission in submissions}
     rows = []
     for student, record in store.load().items():
+        if student not in grades:
+            continue  # of a gradebook that was put aside
         notes = here[student].notes if student in here else ["graded in an earlier run, not in this folder"]
         notes = notes if record.status != "not graded" else []
         if student in problems:
@@ -169,7 +178,8 @@ def write_results(
             record = Record("", student, given.given, given.name, given.shown, "not graded")
             rows.append(Row(record, {}, [f"{problem}: run the same command again"]))
     rows.sort(key=lambda row: row.record.student)
-    write(folder.root / "grades.csv", results.table(rows, maxima))
+    # With the mark at its start a spreadsheet reads the names right.
+    write(folder.root / "grades.csv", "\ufeff" + results.table(rows, maxima))
     write_report(folder, rows, maxima)
     return rows
 

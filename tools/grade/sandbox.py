@@ -22,7 +22,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.course import ROOT
+from tools.course import ROOT, CourseError
 from tools.grade import launch
 
 MEGABYTE = 1_000_000
@@ -139,6 +139,9 @@ class Sandbox:
         return self.kind != "none" and release >= (5, 14)
 
 
+CANDIDATES = (*map(Sandbox, KINDS), Sandbox("none", change_user=False))
+
+
 def is_root() -> bool:
     """Tell whether the grader runs as root, as in a container."""
     return hasattr(os, "getuid") and os.getuid() == 0
@@ -186,8 +189,23 @@ def environment(scratch: Path, budget: str) -> dict[str, str]:
 @functools.cache
 def best() -> Sandbox:
     """Return the strongest sandbox in which a trial program starts here."""
-    candidates = [*map(Sandbox, KINDS), Sandbox("none", change_user=False)]
-    return next(filter(works, candidates))
+    found = next(filter(works, CANDIDATES), None)
+    if found is None:
+        raise CourseError(
+            "Python does not start here with limits on it. Is nnlabs installed for this Python? "
+            'Run: pip install -e ".[lab]"'
+        )
+    return found
+
+
+def chosen(kind: str) -> Sandbox:
+    """Return the sandbox of that kind, or the best one for no name at all."""
+    if not kind:
+        return best()
+    found = next((sandbox for sandbox in CANDIDATES if sandbox.kind == kind and works(sandbox)), None)
+    if found is None:
+        raise CourseError(f"The sandbox {kind} does not work here. Leave out --sandbox: the best is taken.")
+    return found
 
 
 def works(sandbox: Sandbox) -> bool:
@@ -267,11 +285,14 @@ def _unshare(scratch: Path, limits: Limits) -> list[str]:
     script += [f"mkdir -p .{_quoted(scratch)}", f"mount --bind {_quoted(scratch)} .{_quoted(scratch)}"]
     script += ["pivot_root . old", "cd /", "umount -l /old", "rmdir /old", "mount -o remount,bind,ro /"]
     namespaces = ["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
+    # unshare ends its child when it ends itself; setpriv has it end with the grader.
+    start = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    start.append("unshare")
     if is_root():  # the launcher changes the user; a user namespace would know one user only
-        return ["unshare", *namespaces, "sh", "-c", "\n".join([*script, 'exec "$@"']), "sh"]
+        return [*start, *namespaces, "sh", "-c", "\n".join([*script, 'exec "$@"']), "sh"]
     # The second namespace has no rights over the first one's mounts.
     script.append('exec unshare --user --map-user=1000 --map-group=1000 "$@"')
-    return ["unshare", "--user", "--map-root-user", *namespaces, "sh", "-c", "\n".join(script), "sh"]
+    return [*start, "--user", "--map-root-user", *namespaces, "sh", "-c", "\n".join(script), "sh"]
 
 
 def _read_only(path: Path) -> list[str]:

@@ -18,7 +18,7 @@ from nbformat.v4 import new_markdown_cell
 from nbgrader import utils
 
 from tools.course import CourseError
-from tools.grade import assemble
+from tools.grade import assemble, judge
 from tools.grade.collect import NotReadError, Submission
 from tools.grade.coursefolder import CourseFolder
 from tools.grade.execute import Course, Run, SandboxedExecute
@@ -114,8 +114,9 @@ def try_solution(source: NotebookNode, setting: Setting) -> tuple[Course, float,
         )
     every = {name: value for prints in run.answers for name, value in prints.items()}
     same = {name: v for name, v in every.items() if all(prints.get(name, v) == v for prints in run.answers)}
-    restless = sorted(set(every) - set(same))
-    return Course(imports, same, tuple(restless), tuple(sorted(run.hooks))), run.seconds, run.memory
+    restless = tuple(sorted(set(every) - set(same)))
+    late = tuple(name for name in same if not all(name in prints for prints in run.answers))
+    return Course(imports, same, restless, late, tuple(sorted(run.hooks))), run.seconds, run.memory
 
 
 @contextmanager
@@ -152,7 +153,8 @@ def hint(cell: NotebookNode) -> str:
     errors = [output for output in cell.outputs if output.output_type == "error"]
     if not errors:
         return "wrote to the error stream"
-    name, text = str(errors[-1].ename), " ".join(str(errors[-1].evalue).split())
+    last = next((error for error in errors if error.ename in judge.GRADERS), errors[-1])
+    name, text = str(last.ename), " ".join(str(last.evalue).split())
     if name == "CheckFailedError":
         if text.endswith("not done yet."):
             return NOT_DONE
@@ -160,8 +162,8 @@ def hint(cell: NotebookNode) -> str:
             return text.rsplit("Hint: ", 1)[1][:200]
         stopped = re.search(r"with (\w+(?:Error|Exception|Warning))\b", text)
         return f"stops with {stopped[1]}" if stopped else "a wrong value, without a hint"
-    if name in ("NotRunError", "TamperedError", "PointsError"):
-        return {"NotRunError": NOT_RUN, "TamperedError": WITHHELD}.get(name, "no number of points")
+    if name in judge.GRADERS:
+        return {judge.NOT_RUN: NOT_RUN, judge.TAMPERED: WITHHELD}.get(name, "no number of points")
     return f"{name}: {text}"[:80] if name == "NameError" else name[:80]
 
 

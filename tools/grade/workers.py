@@ -13,6 +13,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 from tools.course import CourseError
 from tools.grade import submission
+from tools.grade.execute import SandboxError
 from tools.grade.submission import Setting
 
 OWN_MEMORY = 6_000_000_000  # addresses of a worker: what it reads of a kernel is bounded long before
@@ -84,7 +86,8 @@ class Workers:
                 if worker.work is None and waiting:
                     worker.work = waiting.pop()
                     worker.deadline = time.monotonic() + seconds
-                    worker.pipe.send((worker.work, setting))
+                    with suppress(OSError):  # of a process that has just died; its answer will say so
+                        worker.pipe.send((worker.work, setting))
             wait([worker.pipe for worker in self.members], timeout=1)
             for place, worker in enumerate(self.members):
                 answer = self._answer(worker)
@@ -156,8 +159,11 @@ def _work(work: Any, setting: Setting, logger: logging.Logger) -> dict:
     except CourseError as error:
         return {"problem": str(error), "fault_of_course": True}
     except Exception as error:  # nothing that one submission does may end the run
-        logger.error("%s\n%s", getattr(work[0], "student", "solution"), traceback.format_exc())
-        return {"problem": f"the grader failed on it ({type(error).__name__}; see grade.log)"}
+        name = work[0].student if isinstance(work, tuple) else "the solution"
+        logger.error("%s\n%s", name, traceback.format_exc())
+        if isinstance(error, SandboxError):
+            return {"problem": f"the kernel did not start: {' '.join(str(error).split())[:300]}"}
+        return {"problem": f"the grader failed on {name} ({type(error).__name__}; see grade.log)"}
 
 
 def prepare_environment() -> None:
