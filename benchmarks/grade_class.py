@@ -99,7 +99,7 @@ def generate(folder: Path, count: int) -> dict[str, tuple[str, cases.Case]]:
 
 def compare(table: Path, written: dict[str, tuple[str, cases.Case]]) -> list[str]:
     """Return every difference between the table of grades and what is known."""
-    with table.open(encoding="utf-8", newline="") as stream:
+    with table.open(encoding="utf-8-sig", newline="") as stream:
         rows = {row["folder"]: row for row in csv.DictReader(stream)}
     wrong = []
     for student, (kind, case) in written.items():
