@@ -144,6 +144,8 @@ def lesson(tmp_path_factory):
 @pytest.fixture(scope="module")
 def graded(lesson, tmp_path_factory):
     """A small class, graded once; the tests look at what came of it."""
+    if sandbox.best().kind == "none":
+        pytest.skip("no sandbox works here, and hostile programs are among the submissions")
     place = tmp_path_factory.mktemp("class")
     handed_in = place / "submissions"
     hostile, edited = cases.hostile(), cases.edited()

@@ -3,6 +3,7 @@
 import base64
 import io
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,12 @@ def brightest_rows(pictures):
     """Stand in for a network: give each digit the ink in one tenth of the rows."""
     ink = pictures[:, :20].reshape(len(pictures), 10, -1).sum(axis=2, dtype=float) + 1e-6
     return ink / ink.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

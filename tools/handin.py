@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 import time
@@ -203,6 +204,9 @@ def validate(
         raise HandInError(
             f"Python did not start or did not answer within {seconds:.0f} s. Try again."
         ) from None
+    finally:  # nbgrader leaves them behind when a notebook does not end well
+        for name in ("NBGRADER_VALIDATING", "NBGRADER_EXECUTION"):
+            os.environ.pop(name, None)
 
 
 # ---------------------------------------------------------------- the verdict in words

@@ -269,6 +269,10 @@ def _unshare(scratch: Path, limits: Limits) -> list[str]:
     root.mkdir(exist_ok=True)
     script = ["set -e", "PATH=$PATH:/usr/sbin:/sbin", "mount --make-rprivate /"]
     script += [f"mount -t tmpfs -o mode=755,size={limits.disk} tmpfs {_quoted(root)}", f"cd {_quoted(root)}"]
+    # Before the folders that are shown: these may be in /tmp.
+    script.append("mkdir -p proc dev/shm tmp old")
+    for name in ("dev/shm", "tmp"):
+        script.append(f"mount -t tmpfs -o mode=1777,nosuid,nodev,size={limits.disk} tmpfs {name}")
     for folder in map(Path, SYSTEM_FOLDERS):
         if folder.is_symlink():
             script.append(f"ln -s {_quoted(os.readlink(folder))} .{_quoted(folder)}")
@@ -277,11 +281,9 @@ def _unshare(scratch: Path, limits: Limits) -> list[str]:
     for path in (*readable(), *(Path(file) for file in SYSTEM_FILES if os.path.exists(file))):
         if not any(str(parent) in SYSTEM_FOLDERS for parent in path.parents):
             script += _read_only(path)
-    script += ["mkdir -p proc dev/shm tmp old", "mount -t proc proc proc"]
+    script.append("mount -t proc proc proc")
     for name in ("null", "zero", "full", "random", "urandom"):
         script += [f"touch dev/{name}", f"mount --bind /dev/{name} dev/{name}"]
-    for name in ("dev/shm", "tmp"):
-        script.append(f"mount -t tmpfs -o mode=1777,nosuid,nodev,size={limits.disk} tmpfs {name}")
     script += [f"mkdir -p .{_quoted(scratch)}", f"mount --bind {_quoted(scratch)} .{_quoted(scratch)}"]
     script += ["pivot_root . old", "cd /", "umount -l /old", "rmdir /old", "mount -o remount,bind,ro /"]
     namespaces = ["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
