@@ -183,7 +183,8 @@ def layer_by_loop(x, K, b, s, padding):
         for j in range(columns):
             for image in range(len(x)):
                 patch = x[image, i * s : i * s + f, j * s : j * s + f]
-                output[image, i, j] = np.tensordot(patch, K, axes=3) + b
+                for k in range(K.shape[-1]):  # clearly too slow, on a busy machine too
+                    output[image, i, j, k] = np.sum(patch * K[..., k]) + b[k]
     return output
 
 
