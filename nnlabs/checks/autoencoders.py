@@ -26,23 +26,6 @@ def _numbers(*shapes: tuple[int, ...], seed: int) -> tuple[np.ndarray, ...]:
     return tuple(rng.normal(size=shape).astype("float32") for shape in shapes)
 
 
-def _expect_symbolic(attempt: Callable, arguments: Sequence, shape: tuple, what: str) -> None:
-    """Raise unless ``attempt`` can be part of a model, where tensors have no values yet."""
-    hint = "inside a model use keras.ops, not NumPy and not float()."
-    try:
-        found = attempt(*arguments)
-    except Exception as error:
-        message = " ".join(str(error).split())[:80]
-        raise expect.WrongError(
-            f"{what} works on arrays, but not inside a Keras model: {type(error).__name__}: {message}.", hint
-        ) from None
-    expect.true(
-        tuple(getattr(found, "shape", ())) == shape and not isinstance(found, (float, np.ndarray)),
-        f"{what} inside a Keras model gives {expect.brief(found)}.",
-        hint,
-    )
-
-
 # ---------------------------------------------------------------- 1. the quadratic loss
 
 
@@ -82,7 +65,7 @@ def _squared_error_in_a_model(attempt: Callable) -> None:
     import keras
 
     tensors = [keras.KerasTensor((None, 4)) for _ in range(2)]
-    _expect_symbolic(attempt, tensors, (None,), "squared_error(x, r)")
+    expect.symbolic(attempt, tensors, (None,), "squared_error(x, r)")
 
 
 # ---------------------------------------------------------------- 2. PCA
@@ -401,7 +384,7 @@ def _sparse_penalty_in_a_model(attempt: Callable) -> None:
         def call(self, h: Any) -> Any:
             return attempt(h, 0.1)
 
-    _expect_symbolic(Inside(), [keras.KerasTensor((None, 4))], (), "sparse_penalty(h, lam)")
+    expect.symbolic(Inside(), [keras.KerasTensor((None, 4))], (), "sparse_penalty(h, lam)")
 
 
 # ---------------------------------------------------------------- 5. corruption

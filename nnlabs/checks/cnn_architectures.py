@@ -292,23 +292,7 @@ def _as_model(name: str, shape: tuple, *arguments: int) -> Callable[[Callable], 
 
 
 def _expect_keras_model(model: Any, name: str, shape: tuple, classes: int) -> None:
-    import keras
-
-    expect.true(
-        isinstance(model, keras.Model),
-        f"{name} should return a Keras model, it returns {expect.brief(model)}.",
-        "is the return statement missing?" if model is None else "keras.Sequential or keras.Model make one.",
-    )
-    expect.true(
-        model.built and model.inputs is not None,
-        f"The model of {name} does not know the shape of its input.",
-        "begin with keras.Input.",
-    )
-    expect.true(
-        tuple(model.input_shape) == (None, *shape),
-        f"Expected the input shape {(None, *shape)}, found {model.input_shape}.",
-        "keras.Input takes the shape of one image, with its channel.",
-    )
+    expect.keras_model(model, name, shape, "keras.Sequential or keras.Model make one.")
     expect.true(
         tuple(model.output_shape) == (None, classes),
         f"Expected the output shape {(None, classes)}, found {model.output_shape}.",

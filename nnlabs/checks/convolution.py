@@ -635,24 +635,8 @@ def small_cnn() -> Any:
 
 @small_cnn.property
 def _small_cnn_is_as_described(attempt: Callable) -> None:
-    import keras
-
     model = attempt()
-    expect.true(
-        isinstance(model, keras.Model),
-        f"small_cnn() should return a Keras model, it returns {expect.brief(model)}.",
-        "is the return statement missing?" if model is None else "put the layers into keras.Sequential.",
-    )
-    expect.true(
-        model.built and model.inputs is not None,
-        "The model does not know the shape of its input.",
-        "begin with keras.Input.",
-    )
-    expect.true(
-        tuple(model.input_shape) == (None, 28, 28, 1),
-        f"Expected the input shape (None, 28, 28, 1), found {model.input_shape}.",
-        "keras.Input takes the shape of one image, with its channel.",
-    )
+    expect.keras_model(model, "small_cnn()", (28, 28, 1), "put the layers into keras.Sequential.")
     _expect_layers(model)
     _expect_activations(model)
     found = model.count_params()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -177,6 +177,52 @@ def same(left: Any, right: Any, *, rtol: float = 1e-6, atol: float = 1e-8) -> bo
     except WrongError:
         return callable(left) and callable(right)  # a copied function argument is still the same function
     return True
+
+
+def keras_model(found: Any, what: str, input_shape: tuple[int, ...], hint: str) -> None:
+    """Raise unless ``found`` is a Keras model for images of ``input_shape``, channels last.
+
+    ``what`` names the call that returned it; ``hint`` is for something that is no model.
+    """
+    import keras
+
+    true(
+        isinstance(found, keras.Model),
+        f"{what} should return a Keras model, it returns {brief(found)}.",
+        "is the return statement missing?" if found is None else hint,
+    )
+    true(
+        found.built and found.inputs is not None,
+        "The model does not know the shape of its input.",
+        "begin with keras.Input.",
+    )
+    true(
+        tuple(found.input_shape) == (None, *input_shape),
+        f"Expected the input shape {(None, *input_shape)}, found {found.input_shape}.",
+        "keras.Input takes the shape of one image, with its channel.",
+    )
+
+
+def symbolic(
+    attempt: Callable,
+    arguments: Sequence,
+    shape: tuple,
+    what: str,
+    hint: str = "inside a model use keras.ops, not NumPy and not float().",
+) -> None:
+    """Raise unless ``attempt`` takes tensors without values, as a Keras model does, to one of ``shape``."""
+    try:
+        found = attempt(*arguments)
+    except Exception as error:
+        message = " ".join(str(error).split())[:80]
+        problem = f"{what} works on arrays, but not in a Keras model: {type(error).__name__}: {message}."
+        raise WrongError(problem, hint) from None
+    is_tensor = hasattr(found, "shape") and not isinstance(found, (np.ndarray, np.generic))
+    true(
+        is_tensor and tuple(found.shape) == shape,
+        f"{what} in a Keras model gives {brief(found)}; expected a tensor of shape {shape}.",
+        hint,
+    )
 
 
 def as_array(value: Any) -> np.ndarray:

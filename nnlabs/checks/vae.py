@@ -6,7 +6,7 @@ exercises that use it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,27 +23,6 @@ def _numbers(*shapes: tuple[int, ...], seed: int, dtype: str = "float64") -> tup
     """Return random arrays, each of one of the shapes."""
     rng = np.random.default_rng(seed)
     return tuple(rng.normal(size=shape).astype(dtype) for shape in shapes)
-
-
-def _expect_part_of_a_model(
-    attempt: Callable,
-    arguments: Sequence,
-    shape: tuple,
-    what: str,
-    hint: str = "the model calls it in training: use keras.ops, not NumPy and not float().",
-) -> None:
-    """Raise unless ``attempt`` accepts tensors that have no values yet, as a model in training does."""
-    try:
-        found = attempt(*arguments)
-    except Exception as error:
-        problem = f"{what} works on arrays, but not in a Keras model ({type(error).__name__})."
-        raise expect.WrongError(problem, hint) from None
-    symbolic = hasattr(found, "shape") and not isinstance(found, (np.ndarray, np.generic))
-    expect.true(
-        symbolic and tuple(found.shape) == shape,
-        f"{what} in a Keras model gives {expect.brief(found)}; expected a tensor of shape {shape}.",
-        hint,
-    )
 
 
 # ---------------------------------------------------------------- 1. the Gaussian density
@@ -182,7 +161,7 @@ def _kl_in_a_model(attempt: Callable) -> None:
     import keras
 
     tensors = [keras.KerasTensor((None, 3)) for _ in range(2)]
-    _expect_part_of_a_model(attempt, tensors, (None,), "kl_to_prior(mu, log_var)")
+    expect.symbolic(attempt, tensors, (None,), "kl_to_prior(mu, log_var)")
 
 
 # ---------------------------------------------------------------- 3. the ELBO of a linear Gaussian model
@@ -397,7 +376,7 @@ def _sampling_in_a_model(attempt: Callable) -> None:
         "in training the number of images is unknown: draw eps in the shape ops.shape(mu), not mu.shape, "
         "and use keras.ops, not NumPy."
     )
-    _expect_part_of_a_model(attempt(), tensors, (None, 3), "Sampling()(mu, log_var)", hint)
+    expect.symbolic(attempt(), tensors, (None, 3), "Sampling()(mu, log_var)", hint)
 
 
 # ---------------------------------------------------------------- 5. the Bernoulli likelihood
@@ -481,7 +460,7 @@ def _log_bernoulli_in_a_model(attempt: Callable) -> None:
     import keras
 
     tensors = [keras.KerasTensor((None, 6)) for _ in range(2)]
-    _expect_part_of_a_model(attempt, tensors, (None,), "log_bernoulli(x, logits)")
+    expect.symbolic(attempt, tensors, (None,), "log_bernoulli(x, logits)")
 
 
 # ---------------------------------------------------------------- 6. the loss
@@ -552,7 +531,7 @@ def _vae_loss_in_a_model(attempt: Callable) -> None:
     import keras
 
     tensors = [keras.KerasTensor((4, size)) for size in (6, 6, 3, 3)]
-    _expect_part_of_a_model(attempt, [*tensors, 1.0], (), "vae_loss(x, logits, mu, log_var, beta)")
+    expect.symbolic(attempt, [*tensors, 1.0], (), "vae_loss(x, logits, mu, log_var, beta)")
 
 
 # ---------------------------------------------------------------- 7. the importance-weighted bound
