@@ -41,11 +41,17 @@ if importlib.util.find_spec("nnlabs") is None:
 def build(lesson: Lesson, folder: str) -> NotebookNode:
     """Return the notebook of ``lesson`` that belongs in ``folder``, without outputs."""
     source = lesson.lecture if folder == "notebooks" else lesson.lab
+    notebook = prepare(source, f"{folder}/{lesson.name}.ipynb")
+    return grading.student_version(notebook) if folder == "labs" else notebook
+
+
+def prepare(source: Path, path: str) -> NotebookNode:
+    """Return the notebook that ``source`` describes, solutions included, with the links of ``path``."""
     notebook = read(source)
-    add_header(notebook, f"{folder}/{lesson.name}.ipynb")
+    add_header(notebook, path)
     grading.expand(notebook, source)
     set_ids(notebook)
-    return grading.student_version(notebook) if folder == "labs" else notebook
+    return notebook
 
 
 def read(source: Path) -> NotebookNode:

@@ -63,6 +63,15 @@ def read_notebook(path: Path) -> NotebookNode:
         raise CourseError(f"{name} is missing or damaged. Build it: python -m tools.build") from None
 
 
+def pyproject() -> dict:
+    """Return what ``pyproject.toml`` says."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
 @dataclass(frozen=True)
 class Publication:
     """Where the course is published, and the addresses that follow from it."""
@@ -74,11 +83,7 @@ class Publication:
     @classmethod
     def read(cls) -> Publication:
         """Read ``project.urls`` and ``tool.nnlabs`` of ``pyproject.toml``."""
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        project = pyproject()
         settings = project["tool"]["nnlabs"]
         return cls(project["project"]["urls"]["Repository"], settings["branch"], settings["jupyterhub"])
 

@@ -29,7 +29,7 @@ def inputs_digest(notebook: NotebookNode) -> str:
     data, and the locked versions of the numeric packages.
     """
     code = _code(notebook)
-    modules = _helper_modules("\n".join(code))
+    modules = helper_modules("\n".join(code))
     parts = [*code, *map(_syntax, modules)]
     if ROOT / "nnlabs" / "data.py" in modules:
         parts.append((ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ def _plain(node: object) -> object:
     return [_plain(part) for part in node] if isinstance(node, list) else repr(node)
 
 
-def _helper_modules(code: str) -> list[Path]:
+def helper_modules(code: str) -> list[Path]:
     """Return the files of ``nnlabs`` that ``code`` imports, and those that these import."""
     found: set[Path] = set()
     waiting = list(_imports(code))

@@ -93,11 +93,17 @@ def _metadata(marks: dict) -> dict:
     return metadata
 
 
-def student_version(notebook: NotebookNode) -> NotebookNode:
-    """Return the lab as a student gets it: solutions cleared, no outputs, graded cells locked."""
+def stubs() -> Config:
+    """Return nbgrader's settings for what stands in place of a solution."""
     config = Config()
     config.ClearSolutions.code_stub = {"python": STUB}
     config.ClearSolutions.text_stub = ANSWER_STUB
+    return config
+
+
+def student_version(notebook: NotebookNode) -> NotebookNode:
+    """Return the lab as a student gets it: solutions cleared, no outputs, graded cells locked."""
+    config = stubs()
     lab = copy.deepcopy(notebook)
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     for step in STUDENT_STEPS:

@@ -26,7 +26,7 @@ from nbformat import NotebookNode
 from tqdm import tqdm
 
 from tools import build, execute, grading, release_audit, release_graded
-from tools.course import ROOT, CourseError, Lesson, Publication, find_lesson
+from tools.course import ROOT, CourseError, Lesson, Publication, find_lesson, pyproject
 
 COURSE = "build"  # nbgrader's course folder: source/ and release/ are in it
 TEMPLATE = """\
@@ -77,11 +77,7 @@ HIDDEN = """\
 
 def source_notebook(lesson: Lesson) -> NotebookNode:
     """Return the lab with its solutions and hidden tests, and the links of the student's version."""
-    notebook = build.read(lesson.lab)
-    build.add_header(notebook, f"labs/{lesson.name}.ipynb")
-    grading.expand(notebook, lesson.lab)
-    build.set_ids(notebook)
-    return notebook
+    return build.prepare(lesson.lab, f"labs/{lesson.name}.ipynb")
 
 
 def generate(lesson: Lesson) -> Path:
@@ -89,17 +85,14 @@ def generate(lesson: Lesson) -> Path:
     from nbgrader.converters import GenerateAssignment
     from nbgrader.converters.base import NbGraderException
     from nbgrader.coursedir import CourseDirectory
-    from traitlets.config import Config
 
     source = ROOT / COURSE / "source" / lesson.name
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
     nbformat.write(source_notebook(lesson), source / f"{lesson.name}.ipynb")
-    config = Config()
+    config = grading.stubs()
     config.CourseDirectory.root = str(ROOT / COURSE)
     config.CourseDirectory.assignment_id = lesson.name
-    config.ClearSolutions.code_stub = {"python": grading.STUB}
-    config.ClearSolutions.text_stub = grading.ANSWER_STUB
     config.GenerateAssignment.no_database = True  # the gradebook belongs to where a class is graded
     config.SaveCells.enabled = False
     config.BaseConverter.force = True
@@ -123,7 +116,7 @@ def generate(lesson: Lesson) -> Path:
 def add_helper(notebook: NotebookNode, folder: Path) -> list[Path]:
     """Copy the modules of ``nnlabs`` that the lab imports, and their data; return the check modules."""
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    modules = {ROOT / "nnlabs" / "__init__.py", *execute._helper_modules(code)}
+    modules = {ROOT / "nnlabs" / "__init__.py", *execute.helper_modules(code)}
     if any(path.parent.name == "checks" for path in modules):
         modules.add(ROOT / "nnlabs" / "checks" / "__init__.py")
     for path in modules:
@@ -160,11 +153,7 @@ def data_files(code: str, modules: set[Path]) -> list[str]:
 
 def requirements() -> str:
     """Return what a student installs, without ``nnlabs`` itself, as a requirements file."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = pyproject()["project"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *extras["tensorflow"], *extras["lab"]]
     wanted = sorted(line for line in lines if not line.startswith("nnlabs"))

@@ -30,7 +30,7 @@ from nbgrader.preprocessors import Execute, GetGrades
 from traitlets.config import Config
 
 from tools.grade import byhand
-from tools.grading import ANSWER_STUB, STUB
+from tools.grading import stubs
 
 SETTINGS = """\
 # An nbgrader course of one lab, made by tools/grade. To grade open questions by hand, start nbgrader's
@@ -101,8 +101,7 @@ class CourseFolder:
         nbformat.write(source, self.path("source"))
         notice = self._begin_anew_if_cells_differ(source)
         config = self._config(".")
-        config.ClearSolutions.code_stub = {"python": STUB}
-        config.ClearSolutions.text_stub = ANSWER_STUB
+        config.merge(stubs())
         self._convert(GenerateAssignment, config)
         return notice
 

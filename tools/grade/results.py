@@ -7,14 +7,14 @@ import hashlib
 import io
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from tools.course import ROOT
 from tools.grade.coursefolder import CourseFolder, Grade, write
 from tools.grade.sandbox import Limits, readable
-from tools.grade.submission import REFUSED, Record, as_dict
+from tools.grade.submission import REFUSED, Record
 
 PACKAGES = ("nbgrader", "numpy", "keras", "ipykernel")
 FORMULA = tuple("=+-@＝＋－＠")  # the full-width ones count as well
@@ -75,7 +75,7 @@ class Store:
 
     def save(self, record: Record) -> None:
         """Write one record, whole or not at all."""
-        write(self.place / f"{record.student}.json", as_dict(record))
+        write(self.place / f"{record.student}.json", asdict(record))
 
     def load(self) -> dict[str, Record]:
         """Return student → record; a damaged one counts as not there."""

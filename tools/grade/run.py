@@ -159,7 +159,7 @@ def grade_all(
 
 def write_results(
     folder: CourseFolder, submissions: list[Submission], store: Store, problems: dict[str, str]
-) -> list[Row]:
+) -> None:
     """Write the table of grades and the class's report from the records and the gradebook."""
     grades, maxima = folder.grades(), folder.maxima()
     here = {submission.student: submission for submission in submissions}
@@ -181,7 +181,6 @@ def write_results(
     # With the mark at its start a spreadsheet reads the names right.
     write(folder.root / "grades.csv", "\ufeff" + results.table(rows, maxima))
     write_report(folder, rows, maxima)
-    return rows
 
 
 def say(

@@ -74,11 +74,6 @@ class Sandbox:
     kind: str
     change_user: bool = True  # as root: become a user of no rights, who must be able to read Python
 
-    @property
-    def cuts_network(self) -> bool:
-        """Tell whether the program has no network."""
-        return self.kind != "none"
-
     def gaps(self) -> list[str]:
         """Return what is not isolated here, a line each."""
         if self.kind != "none":

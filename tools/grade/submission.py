@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -211,8 +211,3 @@ def _short(text: object) -> str:
 def _markdown(text: str) -> str:
     """Return text as it is shown, none of it Markdown or HTML."""
     return re.sub(r"([\\`*_\[\]$~|#])", r"\\\1", html.escape(text, quote=False))
-
-
-def as_dict(record: Record) -> dict:
-    """Return the record as JSON has it."""
-    return asdict(record)

@@ -36,7 +36,6 @@ class Answer:
     work: Any
     result: Any = None
     problem: str = ""
-    fault_of_course: bool = False
 
 
 @dataclass
@@ -53,8 +52,6 @@ class Workers:
 
     Parameters
     ----------
-    setting
-        What is the same for all; :meth:`run` passes it to the workers.
     count
         How many.
     log
@@ -157,7 +154,7 @@ def _work(work: Any, setting: Setting, logger: logging.Logger) -> dict:
             return {"result": submission.grade(*work, setting)}
         return {"result": submission.try_solution(work, setting)}
     except CourseError as error:
-        return {"problem": str(error), "fault_of_course": True}
+        return {"problem": str(error)}
     except Exception as error:  # nothing that one submission does may end the run
         name = work[0].student if isinstance(work, tuple) else "the solution"
         logger.error("%s\n%s", name, traceback.format_exc())
