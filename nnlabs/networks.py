@@ -1,0 +1,91 @@
+"""Networks that lessons of this course have trained, for other lessons and for a reader in a hurry.
+
+Their weights ship in ``data/networks/``. ``python -m tools.prepare_data NAME`` trains them again, by
+executing the lesson that says in its header which of its networks it gives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnlabs import data
+
+if TYPE_CHECKING:
+    import keras
+
+
+def lenet() -> keras.Model:
+    """Return lesson 06's LeNet, trained on the 60,000 training images of MNIST.
+
+    It is the judge of generated digits: trained on real ones, it says which digit it sees.
+
+    Returns
+    -------
+    keras.Model
+        From images of shape ``(n, 28, 28, 1)``, ``float32`` from 0 (background) to 1 (ink), to
+        probabilities of shape ``(n, 10)``. Its layers are named as in the lesson; ``F6`` gives 84
+        features.
+
+    Raises
+    ------
+    nnlabs.data.DataError
+        The file of the weights is missing or damaged.
+    """
+    import keras
+    from keras import layers
+
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.ZeroPadding2D(2, name="input"),
+            layers.Conv2D(6, 5, name="C1", activation="relu"),
+            layers.MaxPooling2D(2, name="S2"),
+            layers.Conv2D(16, 5, name="C3", activation="relu"),
+            layers.MaxPooling2D(2, name="S4"),
+            layers.Conv2D(120, 5, name="C5", activation="relu"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(84, name="F6", activation="relu"),
+            layers.Dense(10, activation="softmax", name="output"),
+        ],
+        name="lenet",
+    )
+    load_weights(model, "lenet")
+    return model
+
+
+def load_weights(model: keras.Model, name: str) -> None:
+    """Put the weights that ship as ``data/networks/NAME.npz`` into a model of the same form.
+
+    Parameters
+    ----------
+    model
+        A model whose weights have the shapes of the file's arrays, in the order of ``model.weights``.
+    name
+        ``"lenet"``, or the name of a generator, as the lesson gives it.
+
+    Raises
+    ------
+    ValueError
+        There is no network of that name, or the model has another form. The model is then unchanged.
+    nnlabs.data.DataError
+        The file is missing or damaged.
+    """
+    folder = "networks/"
+    names = [
+        file.removeprefix(folder).removesuffix(".npz") for file in data.checksums() if file.startswith(folder)
+    ]
+    if name not in names:
+        raise ValueError(f"There is no trained network {name!r}. There are: {', '.join(names)}.")
+    arrays = list(data.arrays(f"{folder}{name}.npz").values())
+    for i, (weight, array) in enumerate(zip(model.weights, arrays, strict=False)):
+        if tuple(weight.shape) != array.shape:
+            raise ValueError(
+                f"The weights of {name!r} do not fit this model: number {i}, {weight.path}, has the shape "
+                f"{tuple(weight.shape)}, in the file {array.shape}. Build the model as the lesson does."
+            )
+    if len(model.weights) != len(arrays):
+        raise ValueError(
+            f"The weights of {name!r} do not fit this model: it has {len(model.weights)} arrays, the file "
+            f"{len(arrays)}. Build the model as the lesson does."
+        )
+    model.set_weights(arrays)
