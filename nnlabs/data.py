@@ -77,7 +77,9 @@ def checksums() -> dict[str, str]:
 @cache
 def _checksums(folder: Path) -> dict[str, str]:
     try:
-        lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+        *lines, rest = (folder / "SHA256SUMS").read_text(encoding="utf-8").split("\n")
+        if rest:
+            raise ValueError  # the last line has no end: the file was truncated
         return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
     except OSError:
         raise DataError(_mend("SHA256SUMS", "missing")) from None
