@@ -16,6 +16,7 @@
 # Inside there is no second sandbox: Docker forbids it. The container keeps submissions from your files
 # and from the network; each still runs as a user id of its own, without rights, with limits, and cannot
 # pass through the folders of the results, the submissions, the lessons and the solutions: they are root's.
+# They share /tmp, which ends with the container; each has its own folder in it for temporary files.
 FROM python:3.12-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore HOME=/tmp

@@ -1,6 +1,8 @@
 """A class is graded: every grade is what is known, whatever was handed in, and nothing else changes."""
 
 import csv
+import dataclasses
+import errno
 import functools
 import hashlib
 import io
@@ -30,6 +32,7 @@ if sys.platform == "win32":
 
 from nbgrader.api import Gradebook
 
+from benchmarks import grade_class
 from tests import grade_cases as cases
 from tools import course
 from tools.grade import (
@@ -38,6 +41,7 @@ from tools.grade import (
     execute,
     judge,
     probe,
+    report,
     results,
     run,
     sandbox,
@@ -46,7 +50,6 @@ from tools.grade import (
     workers,
 )
 from tools.grade.__main__ import main
-from tools.grade.report import hints
 
 HIDDEN = """
 ### BEGIN HIDDEN TESTS
@@ -54,7 +57,8 @@ assert "NAND" in gates.__doc__, "hidden: the docstring is gone"
 ### END HIDDEN TESTS
 """
 NO_DOCSTRING = re.sub(r'\n    """.*?"""', "", cases.answers()["gates"], flags=re.DOTALL)
-CHEAP = ("prints", "fork-bomb", "environment", "spy", "os-exit", "class-swap", "value")
+# The rest waits for a limit of time or fills memory and disk: it is in the benchmark.
+CHEAP = sorted(cases.hostile().keys() - {"loop", "memory-in-steps", "files", "unlisted-files"})
 EDITED = ("tests-edited", "marks-lost", "scripts")
 
 
@@ -144,7 +148,7 @@ def lesson(tmp_path_factory):
 @pytest.fixture(scope="module")
 def graded(lesson, tmp_path_factory):
     """A small class, graded once; the tests look at what came of it."""
-    if sandbox.best().kind == "none":
+    if not usable():
         pytest.skip("no sandbox works here, and hostile programs are among the submissions")
     place = tmp_path_factory.mktemp("class")
     handed_in = place / "submissions"
@@ -185,6 +189,40 @@ def test_every_grade_is_what_is_known(graded):
         assert row["status"].split(", ")[0] == case.status, (student, row)
         assert case.words in row["remarks"], (student, row)
     assert "not followed" in graded.rows["link"]["remarks"]
+
+
+@pytest.mark.parametrize("name", cases.edited())
+def test_an_edited_notebook_is_put_right_before_it_runs(name):
+    case = cases.edited()[name]
+    result = assemble.assemble(assemble.read_cells(case.content), cases.lab())
+    assert case.words in "; ".join(result.remarks)
+    found = [cell for cell in result.notebook.cells if cases.grade_id(cell)]
+    given = {cases.grade_id(cell): cell for cell in cases.lab().cells if cases.grade_id(cell)}
+    assert [cases.grade_id(cell) for cell in found] == list(given)
+    for cell in found:
+        own = given[cases.grade_id(cell)]
+        assert cell.metadata.nbgrader == own.metadata.nbgrader
+        assert not cases.is_test(cell) or cell.source == own.source
+        if cases.grade_id(cell) in case.right:
+            assert cell.source == cases.answers()[cases.grade_id(cell)]
+
+
+def test_the_benchmark_judges(tmp_path):
+    written = {
+        "s0": ("empty", cases.honest()["empty"]),
+        "s1": ("asks-the-checks", grade_class.KNOWN_FAULTS["asks-the-checks"]),
+        "s2": ("right", cases.honest()["right"]),
+    }
+    header = ["folder", *cases.POINTS, "status", "remarks"]
+    none, every = ["0"] * len(cases.POINTS), [str(points) for points in cases.POINTS.values()]
+    lines = [["s0", *none, "graded", ""], ["s1", *every, "look at it", ".reference"]]
+    with (tmp_path / "grades.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *lines])
+    wrong, faults = grade_class.compare(tmp_path / "grades.csv", written)
+    assert [line.split()[0] for line in faults] == ["s1"]
+    assert [line.split()[0] for line in wrong] == ["s2"], "a student who is not in the table"
+    assert grade_class.over({"x": (1.0, 1.5)}) == []
+    assert "MISSED" in grade_class.over({"x": (1.51, 1.5)})[0]
 
 
 def test_an_answered_question_waits_for_a_person_and_an_empty_one_does_not(graded):
@@ -257,7 +295,24 @@ def test_hints_are_counted():
         type("R", (), {"record": Holder({"a-check": "x"})}),
         type("R", (), {"record": Holder({"a-check": "x", "b-check": "y"})}),
     ]
-    assert hints(rows) == [("a", "x", 2), ("b", "y", 1)]
+    assert report.hints(rows) == [("a", "x", 2), ("b", "y", 1)]
+
+
+def test_the_report_counts_what_lies_there_and_was_graded():
+    def row(student, points, status=submission.GRADED, current=True):
+        record = submission.Record("", student, student, "", "", status, hints={"a-check": f"hint {student}"})
+        return results.Row(record, {"a-check": run.results.Grade(points, 4, False)}, [], current)
+
+    rows = [row("ann", 4), row("ben", 2), row("cleo", 0, submission.REFUSED), row("dan", 0, current=False)]
+    page = report.page("lab", rows, {"a-check": 4.0}, b"")
+    assert "Mean 3 of 4 points" in page
+    assert "Not counted: 1 not graded, 1 of an earlier run only." in page
+    assert '<td>3.2 to 4</td><td class="number">1</td>' in page
+    assert '<td>0 to 0.8</td><td class="number">0</td>' in page
+    assert "hint ben" in page
+    assert "hint dan" not in page
+    assert "<td>dan</td>" in page, "it is named below"
+    assert "Not counted" not in report.page("lab", rows[:2], {"a-check": 4.0}, b"")
 
 
 def test_run_again_it_grades_what_changed_only(graded, capsys):
@@ -307,6 +362,50 @@ def test_a_regrade_asks_a_person_only_for_another_answer(graded):
     assert float(rows[same]["total"]) == cases.MAXIMUM + 2.5
     assert rows[other][cases.QUESTION] == "to grade by hand"
     assert float(rows[other]["total"]) == cases.MAXIMUM
+
+
+def test_points_by_hand_do_not_count_for_a_file_that_cannot_be_graded_and_are_not_lost(graded):
+    student = graded.ids["tests-edited"]
+    (path,) = [path for path in graded.options.submissions.rglob("*.ipynb") if student in str(path)]
+    content = path.read_bytes()
+    give_by_hand(graded, student, 2.5)
+    path.write_bytes(b"")
+    assert run.grade_class(graded.options) == 0
+    row = read_table(graded.root)[student]
+    assert (row["total"], row[cases.QUESTION], row["status"]) == ("0", "0", "not graded")
+    assert "do not count" in row["remarks"]
+    path.write_bytes(content)
+    assert run.grade_class(graded.options) == 0
+    row = read_table(graded.root)[student]
+    assert row[cases.QUESTION] == "to grade by hand"
+    assert float(row["total"]) == graded.expected["tests-edited"].total
+    with run.CourseFolder(graded.root, cases.LAB).gradebook() as gradebook:
+        grade = gradebook.find_grade(cases.QUESTION, cases.LAB, cases.LAB, student)
+        assert grade.manual_score == 2.5, "to confirm with one click"
+
+
+def test_a_late_submission_changes_no_other(graded, tmp_path, capsys):
+    out, handed_in = tmp_path / "out", tmp_path / "class"
+    shutil.copytree(graded.root, out / cases.LAB)
+    shutil.copytree(graded.options.submissions, handed_in, symlinks=True)
+    (handed_in / "ann o.ipynb").write_bytes(b"")
+    options = dataclasses.replace(graded.options, submissions=handed_in, output=out)
+    assert run.grade_class(options) == 0
+    before, records = read_table(out / cases.LAB), run.Store(run.CourseFolder(out / cases.LAB, cases.LAB))
+    times = {path.name: path.stat().st_mtime_ns for path in records.place.iterdir()}
+    assert "ann_o" in before
+    late = ("ann_o.ipynb", "ann__o.ipynb", "Wrong.ipynb", "class/ben/x.ipynb")  # alike, or in a new folder
+    for name in late:
+        (handed_in / name).parent.mkdir(parents=True, exist_ok=True)
+        (handed_in / name).write_bytes(b"")
+    capsys.readouterr()
+    assert run.grade_class(options) == 0
+    assert capsys.readouterr().out.strip().splitlines()[-1].startswith(f"{len(late)} graded, ")
+    after = read_table(out / cases.LAB)
+    assert {student: after[student] for student in before} == before
+    assert {path.name: path.stat().st_mtime_ns for path in records.place.iterdir()}.items() >= times.items()
+    assert len(after) == len(before) + len(late)
+    assert len({student.casefold() for student in after}) == len(after)
 
 
 @pytest.mark.parametrize("kind", usable() or ["none"])
@@ -524,17 +623,54 @@ def test_numbers_are_above_zero(option, value, capsys):
     assert option in capsys.readouterr().err
 
 
-def test_a_sandbox_that_does_not_work_is_told(monkeypatch, tmp_path, capsys):
+def told(capsys, tmp_path, *arguments, output="out"):
+    """The one line that the command says of what is wrong."""
     (tmp_path / "ann.ipynb").write_text("{}")
-    monkeypatch.setattr(sandbox, "works", lambda _: False)
-    arguments = ["01", str(tmp_path), "--output", str(tmp_path / "out")]
-    assert main([*arguments, "--sandbox", "bubblewrap"]) == 1
+    assert main(["01", str(tmp_path), "--output", str(tmp_path / output), *arguments]) == 1
     error = capsys.readouterr().err.strip()
-    assert "bubblewrap does not work here" in error
     assert "\n" not in error
-    sandbox.best.cache_clear()
-    assert main(arguments) == 1
-    assert "does not start here" in capsys.readouterr().err
+    return error
+
+
+def test_a_sandbox_that_does_not_work_is_told(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sandbox, "works", lambda _: False)
+    assert "bubblewrap does not work here" in told(capsys, tmp_path, "--sandbox", "bubblewrap")
+    assert "does not start here" in told(capsys, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert "cannot be written to" in told(capsys, tmp_path, output="file/out")
+
+
+@needs_sandbox
+def test_a_damaged_gradebook_is_told_and_left_as_it_is(tmp_path, capsys):
+    path = tmp_path / "out" / cases.LAB / "gradebook.db"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no database" * 1000)
+    assert "gradebook.db cannot be used: file is not a database" in told(capsys, tmp_path)
+    assert path.read_bytes() == b"no database" * 1000
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_file(tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "grades.csv")
+
+    write = run.write
+    write(tmp_path / "kept", "before")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            write(tmp_path / "kept", "after")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert (tmp_path / "kept").read_text() == "before"
+    monkeypatch.setattr(run, "grade_class", full)
+    assert "No space left on device (grades.csv)" in told(capsys, tmp_path)
+    import logging
+
+    monkeypatch.setattr(submission, "grade", full)
+    problem = workers._work((types.SimpleNamespace(student="ann"), "key"), None, logging.getLogger("nothing"))
+    assert "ann: No space left on device" in problem["problem"]
 
 
 def test_a_table_holds_no_formula():
@@ -686,23 +822,31 @@ def test_macos_files_and_empty_folders(tmp_path):
     found = students(tmp_path)
     empty = {student: one.notes for student, one in found.items() if not one.file}
     assert empty == {"ann": ["the folder is empty"], "ben": ["the folder is empty"]}
-    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "class (1).zip", "w") as archive:
         for name in ("class/", "class/ann/", "class/ben/", "class/ben/x.ipynb", "class/cleo/x.ipynb"):
             archive.writestr(name, "")
-    found = students(tmp_path / "all.zip")
+    found = students(tmp_path / "class (1).zip")
     assert found["ann"].notes == ["the folder is empty"]
     assert set(found) == {"ann", "ben", "cleo"}
 
 
-def test_the_only_students_folder_is_no_common_one(tmp_path):
-    for name in ("ann/week1/01_neurons.ipynb",):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("{}")
-    assert set(students(tmp_path)) == {"ann"}
-    one = tmp_path / "moodle" / "course"
-    (one / "Ann Lee_123_assignsubmission_file_").mkdir(parents=True)
-    (one / "Ann Lee_123_assignsubmission_file_" / "x.ipynb").write_text("{}")
-    assert set(students(tmp_path / "moodle")) == {"123"}
+def test_a_folder_around_the_class_is_asked_for_not_guessed(tmp_path):
+    def class_of(*names):
+        shutil.rmtree(tmp_path / "all", ignore_errors=True)
+        for name in names:
+            (tmp_path / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "all" / name).write_text("{}")
+        return tmp_path / "all"
+
+    assert set(students(class_of("ann/week1/x.ipynb"))) == {"ann"}
+    two = class_of("ann/week1/x.ipynb", "ann/week2/x.ipynb")
+    for place in (two, class_of("course/Ann Lee_123_assignsubmission_file_/x.ipynb")):
+        with pytest.raises(course.CourseError, match="one folder"):
+            students(place)
+    assert set(students(place / "course")) == {"123"}
+    two = class_of("ann/week1/x.ipynb", "ann/week2/x.ipynb")
+    assert set(students(two, pattern="(?P<student_id>[^/]+)/")) == {"ann"}
+    assert set(students(class_of("all/ann/x.ipynb", "ben/x.ipynb"))) == {"ann", "ben"}
 
 
 def test_dates_in_zip_files_compare_with_those_of_files(tmp_path):
@@ -731,10 +875,13 @@ def test_of_several_notebooks_the_one_named_like_the_lab_counts_then_the_latest(
 
 
 def test_ids_that_would_be_the_same_folder_stay_apart():
-    names = collect.safe_ids(["anna", "Anna", "a n", "a_n", "../a n", "x" * 200, "x" * 201, ".."])
+    ids = ["anna", "Anna", "a n", "a_n", "../a n", "x" * 200, "x" * 201, ".."]
+    ids.append(collect.safe_ids(ids, {})["a n"])  # one who took the name that another one would get
+    names = collect.safe_ids(ids, {})
     folded = [name.casefold() for name in names.values()]
     assert len(set(folded)) == len(folded)
     assert names["a_n"] == "a_n"
+    assert collect.safe_ids([*ids, "ANNA", "a-n", "a n "], names).items() >= names.items()
     assert all(re.fullmatch(r"[\w-]{1,70}", name) for name in names.values())
 
 
@@ -745,7 +892,7 @@ def test_an_own_pattern_for_ids(tmp_path):
         students(tmp_path, pattern="x")
 
 
-@pytest.mark.parametrize(("make", "words"), [(lambda p: None, "neither"), (Path.mkdir, "no submission")])
+@pytest.mark.parametrize(("make", "words"), [(lambda p: None, "not there"), (Path.mkdir, "no submission")])
 def test_a_wrong_folder_is_told_in_one_line(tmp_path, capsys, make, words):
     make(tmp_path / "there")
     assert main(["01", str(tmp_path / "there"), "--output", str(tmp_path / "out")]) == 1
@@ -868,6 +1015,106 @@ def test_what_a_sandbox_keeps_out(kind):
     assert not sandbox.Sandbox(kind).gaps()
 
 
+def in_sandbox(box, code, before=()):
+    """What a program prints in the sandbox, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as folder:
+        command = box.command([sys.executable, "-c", code], Path(folder), sandbox.Limits())
+        finished = subprocess.run(
+            [*before, *command],
+            env=sandbox.environment(Path(folder), "smoke"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.mark.parametrize("kind", usable())
+def test_what_is_private_inside_what_is_shown_is_hidden(kind, tmp_path, monkeypatch):
+    shown = tmp_path / "prefix"
+    for name in (
+        "lib/open",
+        "lib/course/secret",
+        "lib/course/nnlabs/open",
+        "lib/course/nnlabs/in/secret",
+        "lib/zip",
+    ):
+        (shown / name).parent.mkdir(parents=True, exist_ok=True)
+        (shown / name).write_text("x")
+    (tmp_path / "link").symlink_to(shown)
+    places = [top / part for top in (shown, tmp_path / "link") for part in ("lib", "lib/course/nnlabs")]
+    usual = sandbox.readable()
+    monkeypatch.setattr(sandbox, "readable", lambda: (*usual, *places))
+    private = [shown / "lib" / name for name in ("course", "course/nnlabs/in", "zip")]
+    box = sandbox.Sandbox(kind, hidden=(*private, tmp_path))
+    told = in_sandbox(
+        box,
+        "import os\nfrom pathlib import Path\n"
+        f"for top in {[str(shown), str(tmp_path / 'link')]!r}:\n"
+        "    for path in Path(top).rglob('*'):\n"
+        "        if path.name in ('open', 'secret'): print(path.name, path.read_text())\n"
+        "    for name in ('lib', 'lib/course', 'lib/course/nnlabs', 'lib/course/nnlabs/in'):\n"
+        "        if os.access(Path(top, name), os.W_OK): print('WRITE', name)\n"
+        "    try: print('ZIP', repr(Path(top, 'lib', 'zip').read_text()))\n"
+        "    except OSError: print('ZIP', repr(''))\n",
+    )
+    assert sorted(told.splitlines()) == ["ZIP ''"] * 2 + ["open x"] * 4
+    with pytest.raises(course.CourseError, match="must be able to read"):
+        sandbox.chosen(kind, (shown / "lib",))
+
+
+def test_the_folder_that_python_is_installed_in_is_not_shown_as_a_whole(tmp_path, monkeypatch):
+    for name in ("bin", "lib", "src/nnlabs/solutions", ".ssh"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    shown = sandbox.readable.__wrapped__()
+    assert [place.name for place in shown if tmp_path in place.parents] == ["bin", "lib"]
+    assert tmp_path not in shown
+
+
+@pytest.mark.parametrize("kind", usable())
+def test_what_is_mounted_inside_a_shown_folder_is_read_only(kind, tmp_path, monkeypatch):
+    inside = tmp_path / "shown" / "a folder" / "inside"
+    inside.mkdir(parents=True)
+    usual = sandbox.readable()
+    monkeypatch.setattr(sandbox, "readable", lambda: (*usual, tmp_path / "shown"))
+    mount = (
+        f"mount -t tmpfs -o mode=777,nodev,nosuid tmpfs '{inside}' && touch '{inside}/there' && exec \"$@\""
+    )
+    user = [] if sandbox.is_root() else ["--user", "--map-root-user"]
+    before = ["unshare", *user, "--mount", "sh", "-c", mount, "sh"]
+    told = in_sandbox(
+        sandbox.Sandbox(kind),
+        f"import os; print(os.listdir({str(inside)!r}), os.access({str(inside)!r}, os.W_OK))",
+        before,
+    )
+    assert told.split() == ["['there']", "False"]
+
+
 def test_without_a_sandbox_it_is_said():
     assert any("network" in line for line in sandbox.Sandbox("none").gaps())
     assert any("other submissions" in line for line in sandbox.Sandbox("none", change_user=False).gaps())
+    assert any("share /tmp" in line for line in sandbox.Sandbox("none").gaps())
+    assert sandbox.environment(Path("/tmp/own"), "smoke")["TMPDIR"] == "/tmp/own"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "AppArmor"),
+        ("user/max_user_namespaces", "0", "user.max_user_namespaces is 0"),
+        ("", "", "neither bubblewrap"),
+    ],
+)
+def test_why_there_is_no_sandbox_is_said_with_the_ways_out(monkeypatch, setting, value, words):
+    monkeypatch.setattr(sandbox, "_kernel_setting", lambda name: value if name == setting else "")
+    monkeypatch.setattr(sandbox, "is_root", lambda: False)
+    said = sandbox.why_none()
+    assert words in said
+    assert "Dockerfile" in said
+    assert "\n" not in said
+    for heading in re.findall(r'INSTRUCTORS.md, "([^"]+)"', said):
+        assert f"### {heading}\n" in (course.ROOT / "INSTRUCTORS.md").read_text(encoding="utf-8")

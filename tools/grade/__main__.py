@@ -41,19 +41,25 @@ def main(arguments: list[str] | None = None) -> int:
         "--jobs", type=positive(int), default=0, help="submissions at a time (default: the cores)"
     )
     parser.add_argument(
-        "--budget", default="smoke", choices=["smoke", "cpu"], help="how much the labs compute"
+        "--budget",
+        default="smoke",
+        choices=["smoke", "cpu"],
+        help="how long the lab trains: shortly (default), or as long as the lesson says",
     )
     parser.add_argument(
         "--seconds",
         type=positive(float),
         default=0,
-        help="limit for one submission (default: by the solution)",
+        help="limit for one submission (default: by what the solution takes)",
     )
     parser.add_argument(
         "--memory", type=positive(int), default=3000, help="limit for one submission, in MB (default: 3000)"
     )
     parser.add_argument(
-        "--id", dest="pattern", default="", help="regular expression with (?P<student_id>...) for paths"
+        "--id",
+        dest="pattern",
+        default="",
+        help="how the paths of the files tell the student: a regular expression with (?P<student_id>...)",
     )
     parser.add_argument("--force", action="store_true", help="grade all again")
     parser.add_argument(
@@ -61,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         dest="kind",
         default="",
         choices=["bubblewrap", "unshare", "none"],
-        help="not the best, but this one",
+        help="how to isolate the submissions (default: the best that works here)",
     )
     options = vars(parser.parse_args(arguments))
     for stream in (sys.stdout, sys.stderr):  # names of students must not stop it
@@ -83,6 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from there.", file=sys.stderr)
         return 130
+    except OSError as error:  # such as a full disk
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"Stopped: {error.strerror or error}{place}. What is finished is kept.", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

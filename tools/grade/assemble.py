@@ -268,7 +268,7 @@ def _tell_suspect(cells: list[Cell], places: dict[int, int], lab: NotebookNode, 
     words = {match.group() for pattern in SUSPECT for match in re.finditer(pattern, code)}
     words = sorted(word for word in words if word not in given)
     if words:
-        remarks.append(f"its code names {', '.join(words)}: look at it")
+        remarks.append(f"its code has {', '.join(words)}, which no answer needs: look at it")
 
 
 def _grade_id(cell: NotebookNode) -> str:

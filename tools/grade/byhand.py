@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import nbformat
-from nbgrader.api import Grade, Gradebook, MissingEntry
+from nbgrader.api import Grade, MissingEntry
 
 if TYPE_CHECKING:
     from tools.grade.coursefolder import CourseFolder
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def decided(folder: CourseFolder, student: str) -> dict[str, tuple]:
     """Return grade id → what the points given by hand were given for, as far as a person is done with it."""
     found = {}
-    with Gradebook(folder.database) as gradebook, suppress(MissingEntry):
+    with folder.gradebook() as gradebook, suppress(MissingEntry):
         for grade in gradebook.find_submission_notebook(folder.lab, folder.lab, student).grades:
             if grade.manual_score is not None and not grade.needs_manual_grade:
                 found[grade.name] = grade
@@ -30,7 +30,7 @@ def keep(folder: CourseFolder, student: str, before: dict[str, tuple]) -> None:
     """Take the mark off grades that were decided before and that nothing changed for."""
     if not before:
         return
-    with Gradebook(folder.database) as gradebook:
+    with folder.gradebook() as gradebook:
         grades = gradebook.find_submission_notebook(folder.lab, folder.lab, student).grades
         now = _subjects(folder, student, {grade.name: grade for grade in grades})
         for grade in grades:

@@ -16,7 +16,7 @@ import re
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -93,7 +93,9 @@ class _Found:
     note: str = ""
 
 
-def collect(place: Path, lab: str, pattern: str = "") -> list[Submission]:
+def collect(
+    place: Path, lab: str, pattern: str = "", known: Mapping[str, str] | None = None
+) -> list[Submission]:
     """Return the submissions in ``place``, one a student, sorted by student.
 
     Parameters
@@ -105,6 +107,8 @@ def collect(place: Path, lab: str, pattern: str = "") -> list[Submission]:
     pattern
         A regular expression with the group ``student_id`` for the path of each notebook below
         ``place``, for names that are not understood otherwise.
+    known
+        Id → student of earlier runs: these stay, whoever hands in later.
     """
     if pattern and "(?P<student_id>" not in pattern:
         raise CourseError("The pattern must contain (?P<student_id>...), the part that is the student's id.")
@@ -114,7 +118,7 @@ def collect(place: Path, lab: str, pattern: str = "") -> list[Submission]:
     by_student: dict[str, list[_Found]] = {}
     for candidate in found:
         by_student.setdefault(candidate.given, []).append(candidate)
-    folders = safe_ids(by_student)
+    folders = safe_ids(by_student, known or {})
     return sorted(
         (_choose(folders[given], candidates, lab) for given, candidates in by_student.items()),
         key=lambda submission: submission.student,
@@ -151,10 +155,13 @@ def _candidates(place: Path, lab: str, pattern: str) -> Iterator[_Found]:
         except NotReadError as reason:
             raise CourseError(f"{place}: {reason}. Unpack it, and give the folder.") from None
     else:
-        raise CourseError(f"{place} is neither a folder nor a zip file.")
+        raise CourseError(f"{place} is {'no folder and no zip file' if place.exists() else 'not there'}.")
     if len(files) > MOST_FILES:
         raise CourseError(f"{place} has more than {MOST_FILES} files: is it the folder of the submissions?")
-    files = _without_common_folder(files)
+    own = place.resolve().name if place.is_dir() else place.stem
+    files = [(_without_own_folder(parts, own), *rest) for parts, *rest in files]
+    if not pattern:
+        _ask_about_one_folder([parts for parts, file, note in files if file or note == EMPTY], place)
     plugin = FileNameCollectorPlugin()
     folders_with_notebook = set()
     leftovers: dict[str, tuple[tuple[str, ...], str]] = {}
@@ -239,15 +246,27 @@ def _seconds(date: tuple[int, ...]) -> float:
         return 0.0
 
 
-def _without_common_folder(files: list) -> list:
-    """Drop the one folder around everything, as an archive often has it; never a student's own."""
-    while files and all(len(parts) > 2 for parts, *_ in files):
-        outer, inner = {parts[0] for parts, *_ in files}, {parts[1] for parts, *_ in files}
-        moodle = any(re.match(MOODLE, name) for name in inner)
-        if len(outer) > 1 or re.match(MOODLE, *outer) or not (moodle or len(inner) > 1):
-            break
-        files = [(parts[1:], *rest) for parts, *rest in files]
-    return files
+def _without_own_folder(parts: tuple[str, ...], place: str) -> tuple[str, ...]:
+    """Drop the folder around everything that has the place's own name: class.zip with class/ann/x.ipynb.
+
+    This path alone tells it: a late submission changes nobody's id.
+    """
+    own = _plain(re.sub(r"\s*\(\d+\)$", "", place))
+    return parts[1:] if len(parts) > 2 and _plain(parts[0]) == own else parts
+
+
+def _ask_about_one_folder(files: list[tuple[str, ...]], place: Path) -> None:
+    """Ask, where all is in one folder of folders: it can be one student's, or be around the whole class."""
+    works = [parts for parts in files if parts[-1].lower().endswith((".ipynb", ".zip")) or not parts[-1]]
+    outer, inner = {parts[0] for parts in works}, {parts[1] for parts in works if len(parts) > 2}
+    if len(outer) > 1 or any(len(parts) < 3 or re.match(MOODLE, parts[0]) for parts in works):
+        return
+    if len(inner) > 1 or any(re.match(MOODLE, name) for name in inner):
+        raise CourseError(
+            f"All that is in {place} is in one folder, {_printable(*outer)}. If that is the class, name that "
+            "folder instead (of a zip file: unpack it first). If it is one student, "
+            "add --id '(?P<student_id>[^/]+)/'."
+        )
 
 
 def _identify(
@@ -299,17 +318,21 @@ def _id_in_name(name: str, lab: str) -> str:
     return rest or stem
 
 
-def safe_ids(given: Iterable[str]) -> dict[str, str]:
-    """Return id → name of a folder: letters, digits, ``-`` and ``_`` only, no two alike on any system."""
-    alike: dict[str, list[str]] = {}
-    for text in given:
-        alike.setdefault(_safe(text).casefold(), []).append(text)
-    names = {}
-    for texts in alike.values():
-        # An id that is safe as it is keeps its name; one that only looks like it does not take it away.
-        exact = sorted(text for text in texts if text == _safe(text))
-        keeps = exact[0] if exact else texts[0] if len(texts) == 1 else None
-        names |= {text: _safe(text) if text == keeps else f"{_safe(text)}-{_hash(text)}" for text in texts}
+def safe_ids(given: Collection[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Return id → name of a folder: letters, digits, ``-`` and ``_`` only, no two alike on any system.
+
+    An id that is ``known`` keeps its name.
+    """
+    names = {text: known[text] for text in given if text in known}
+    taken = {name.casefold() for name in known.values()}
+    # One that is safe as it is comes first: one that only looks like it does not take its name.
+    for text in sorted({*given} - {*names}, key=lambda text: (text != _safe(text), text)):
+        name = salted = _safe(text)
+        while name.casefold() in taken:
+            salted += text
+            name = f"{_safe(text)}-{_hash(salted)}"
+        names[text] = name
+        taken.add(name.casefold())
     return names
 
 

@@ -15,7 +15,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,10 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, GetGrades
+from sqlalchemy.exc import DatabaseError
 from traitlets.config import Config
 
+from tools.course import CourseError
 from tools.grade import byhand
 from tools.grading import stubs
 
@@ -86,6 +89,18 @@ class CourseFolder:
     def database(self) -> str:
         """Return the gradebook's address; workers wait for each other."""
         return f"sqlite:///{self.root / 'gradebook.db'}?timeout=120"
+
+    @contextmanager
+    def gradebook(self) -> Iterator[Gradebook]:
+        """Open the gradebook, or say that it cannot be used."""
+        try:
+            with Gradebook(self.database) as gradebook:
+                yield gradebook
+        except DatabaseError as error:
+            raise CourseError(
+                f"The gradebook {self.root / 'gradebook.db'} cannot be used: {error.orig}. If it is damaged, "
+                "put your copy of it there, or rename it: all is graded again then, without points by hand."
+            ) from None
 
     def path(self, step: str, student: str = ".", suffix: str = ".ipynb") -> Path:
         """Return the notebook (or page) of a student in one of nbgrader's folders."""
@@ -146,14 +161,18 @@ class CourseFolder:
         write(page, restrict(page.read_text(encoding="utf-8")))
 
     def refuse(self, student: str, reason: str) -> None:
-        """Enter 0 points for a submission that cannot be graded, and say why on the student's page."""
+        """Enter 0 points for a submission that cannot be graded, and say why on the student's page.
+
+        Points that a person gave for an earlier submission stay in the gradebook, but wait for that
+        person again: the next submission may have the same answer, this one has none.
+        """
         for step in ("submitted", "autograded"):
             shutil.rmtree(self.path(step, student).parent, ignore_errors=True)
-        with Gradebook(self.database) as gradebook:
+        with self.gradebook() as gradebook:
             gradebook.update_or_create_student(student)
             gradebook.update_or_create_submission(self.lab, student)
             for grade in gradebook.find_submission_notebook(self.lab, self.lab, student).grades:
-                grade.auto_score, grade.needs_manual_grade = 0, False
+                grade.auto_score, grade.needs_manual_grade = 0, grade.manual_score is not None
             gradebook.db.commit()
         page = (
             f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{self.lab}</title>'
@@ -170,7 +189,7 @@ class CourseFolder:
         """Tell whether the gradebook knows the lab."""
         if not (self.root / "gradebook.db").exists():
             return False
-        with Gradebook(self.database) as gradebook:
+        with self.gradebook() as gradebook:
             try:
                 return bool(gradebook.find_notebook(self.lab, self.lab))
             except MissingEntry:
@@ -178,7 +197,7 @@ class CourseFolder:
 
     def grades(self) -> dict[str, dict[str, Grade]]:
         """Return student → test cell → grade, with what was entered by hand."""
-        with Gradebook(self.database) as gradebook:
+        with self.gradebook() as gradebook:
             try:
                 submissions = gradebook.find_notebook(self.lab, self.lab).submissions
             except MissingEntry:
@@ -195,7 +214,7 @@ class CourseFolder:
         """Put the gradebook aside if the lab now has other cells: nbgrader cannot change it then."""
         if not (self.root / "gradebook.db").exists():
             return ""
-        with Gradebook(self.database) as gradebook:
+        with self.gradebook() as gradebook:
             try:
                 known = {cell.name for cell in gradebook.find_notebook(self.lab, self.lab).source_cells}
             except MissingEntry:
@@ -247,8 +266,11 @@ def write(path: Path, content: str | bytes | dict) -> None:
         content = json.dumps(content, ensure_ascii=False, indent=1)
     data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     part = path.with_name(f"{path.name}.part{os.getpid()}")
-    with part.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
+    try:
+        with part.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    finally:  # half of it, on a full disk
+        part.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ from nbgrader import utils
 from nbgrader.preprocessors import Execute
 
 from tools.grade import judge, probe
-from tools.grade.sandbox import Limits, Sandbox, environment
+from tools.grade.sandbox import MEGABYTE, Limits, Sandbox, environment
 from tools.grade.watch import Watch
 
 PROBE_SECONDS = 60
@@ -40,10 +40,10 @@ QUEUED_MESSAGES = 100
 PROBE_TEXT = inspect.getsource(probe)
 STOPPED = {
     "time": "stopped after {limits.seconds:.0f} s in all",
-    "memory": "stopped because it used more than {limits.memory:.1e} bytes of memory",
+    "memory": "stopped because it used more than {megabytes[memory]} MB of memory",
     "processes": "stopped because it started more than {limits.processes} processes",
-    "disk": "stopped because it wrote more than {limits.disk:.1e} bytes of files",
-    "output": "stopped because it printed more than {limits.output:.1e} bytes",
+    "disk": "stopped because it wrote more than {megabytes[disk]} MB of files",
+    "output": "stopped because it printed more than {megabytes[output]} MB",
     "loop": "stopped because it could not be interrupted after {limits.cell_seconds:.0f} s in one cell",
     "odd": "stopped because its kernel sent messages that are not Jupyter's",
     "died": "its kernel ended (a call of os._exit or exit(), or a crash)",
@@ -103,7 +103,8 @@ class Run:
 
     def why_stopped(self) -> str:
         """Return why it did not run to its end, in words."""
-        return STOPPED[self.stopped].format(limits=self.limits) if self.stopped else ""
+        sizes = {name: getattr(self.limits, name) // MEGABYTE for name in ("memory", "disk", "output")}
+        return STOPPED[self.stopped].format(limits=self.limits, megabytes=sizes) if self.stopped else ""
 
 
 class SandboxedKernelManager(AsyncKernelManager):

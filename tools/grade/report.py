@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from tools.grade.coursefolder import CourseFolder, write
 from tools.grade.results import Row, exercise
-from tools.grade.submission import NO_HINTS, NOT_DONE, REFUSED
+from tools.grade.submission import NO_HINTS, NOT_DONE
 
 MOST_HINTS = 12
 STYLE = """
@@ -32,14 +32,23 @@ tr { border-bottom: 1px solid #ddd } td.number { text-align: right; font-variant
 
 def write_report(folder: CourseFolder, rows: list[Row], maxima: dict[str, float]) -> None:
     """Write ``report.html`` (one page, the picture inside) and ``report.png``."""
-    picture = draw(rows, maxima, folder.lab)
+    picture = draw([row for row in rows if row.counts], maxima, folder.lab)
     write(folder.root / "report.png", picture)
     write(folder.root / "report.html", page(folder.lab, rows, maxima, picture))
 
 
+def left_out(rows: list[Row]) -> str:
+    """Return how many rows the report does not count, and why; nothing if it counts all."""
+    refused = sum(row.current and not row.counts for row in rows)
+    stale = sum(not row.current for row in rows)
+    parts = [f"{refused} not graded"] if refused else []
+    parts += [f"{stale} of an earlier run only"] if stale else []
+    return f"Not counted: {', '.join(parts)}. " if parts else ""
+
+
 def earned(rows: list[Row], name: str) -> list[float]:
-    """Return the known points of one exercise, of those whose notebook was graded."""
-    grades = [row.grades[name] for row in rows if name in row.grades and row.record.status != REFUSED]
+    """Return the known points of one exercise."""
+    grades = [row.grades[name] for row in rows if name in row.grades]
     return [grade.points for grade in grades if not grade.by_hand]
 
 
@@ -73,9 +82,10 @@ def draw(rows: list[Row], maxima: dict[str, float], title: str) -> bytes:
 
 def page(lab: str, rows: list[Row], maxima: dict[str, float], picture: bytes) -> str:
     """Return the page. All that students wrote is escaped, and no script is allowed."""
+    every, rows = rows, [row for row in rows if row.counts]
     totals = np.array([row.total for row in rows]) if rows else np.zeros(1)
     quartiles = ", ".join(f"{value:.3g}" for value in np.percentile(totals, [25, 50, 75]))
-    statuses = Counter(row.record.status for row in rows)
+    statuses = Counter(row.record.status for row in every)
     by_hand = sum(bool(row.by_hand) for row in rows)
     mean = f"{totals.mean():.3g} of {sum(maxima.values()):g}"
     encoded = base64.b64encode(picture).decode()
@@ -85,7 +95,7 @@ def page(lab: str, rows: list[Row], maxima: dict[str, float], picture: bytes) ->
     )
     parts = [
         f"<h1>{html.escape(lab)}</h1><p>{len(rows)} students, {time.strftime('%Y-%m-%d')}. "
-        f"Mean {mean} points; quartiles {quartiles}. "
+        f"Mean {mean} points; quartiles {quartiles}. {left_out(every)}"
         + (f"{by_hand} submissions have questions to grade by hand, not counted yet." if by_hand else "")
         + "</p>",
         f'<img alt="{html.escape(alternative)}" src="data:image/png;base64,{encoded}">',
@@ -98,9 +108,9 @@ def page(lab: str, rows: list[Row], maxima: dict[str, float], picture: bytes) ->
         "<h2>Points</h2>",
         rows_of(["points", "students"], distribution(totals, sum(maxima.values()))),
     ]
-    odd = [row for row in rows if row.record.status != "graded"]
+    odd = [row for row in every if row.record.status != "graded" or not row.current]
     if odd:
-        parts += [f"<details><summary>{len(odd)} submissions to look at, or not graded</summary>"]
+        parts += [f"<details><summary>{len(odd)} submissions to look at, not graded or not counted</summary>"]
         lines = [(row.record.given, row.record.status, "; ".join(row.remarks)) for row in odd]
         parts += [rows_of(["student", "status", "why"], lines), "</details>"]
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

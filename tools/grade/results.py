@@ -28,6 +28,12 @@ class Row:
     record: Record
     grades: dict[str, Grade]
     remarks: list[str]
+    current: bool = True  # graded as it lies in the folder now, not an earlier one
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether the class's report counts it: it is current, and its notebook was graded."""
+        return self.current and self.record.status != REFUSED
 
     @property
     def total(self) -> float:
@@ -36,7 +42,9 @@ class Row:
 
     @property
     def by_hand(self) -> list[str]:
-        """Return the questions that wait for a person."""
+        """Return the questions that wait for a person; of a notebook that was not graded there are none."""
+        if self.record.status == REFUSED:
+            return []
         return [name for name, grade in self.grades.items() if grade.by_hand]
 
 
@@ -118,9 +126,9 @@ def exercise(grade_id: str) -> str:
 
 
 def _points(grade: Grade | None, record: Record) -> str:
-    if grade is None:
-        return "0" if record.status == REFUSED else ""
-    return BY_HAND if grade.by_hand else f"{grade.points:g}"
+    if grade is not None and not grade.by_hand:
+        return f"{grade.points:g}"
+    return "0" if record.status == REFUSED else BY_HAND if grade else ""
 
 
 def _status(row: Row) -> str:

@@ -24,7 +24,7 @@ from tools.grade.execute import Course
 from tools.grade.report import write_report
 from tools.grade.results import Row, Store
 from tools.grade.sandbox import MEGABYTE, Limits
-from tools.grade.submission import SCRATCH, Record, Setting
+from tools.grade.submission import REFUSED, SCRATCH, Record, Setting
 from tools.grade.workers import Workers, prepare_environment
 
 SECONDS_TO_START = 60  # of a kernel on a busy machine
@@ -56,11 +56,16 @@ def grade_class(options: Options) -> int:
     start = time.monotonic()
     lab = options.lesson.name
     folder = CourseFolder((options.output / lab).resolve(), lab)
-    submissions = collect(options.submissions, lab, options.pattern)
-    where = sandbox.chosen(options.kind)
+    store = Store(folder)
+    names = {record.given: record.student for record in store.load().values()}
+    submissions = collect(options.submissions, lab, options.pattern, names)
+    make(folder.root)
+    private = tuple(place.resolve() for place in (ROOT, options.submissions, options.output))
+    where = sandbox.chosen(options.kind, private)
+    if where.kind == "none" and not options.kind:
+        print(f"No sandbox: {sandbox.why_none()}", file=sys.stderr)
     for line in where.gaps():
-        print(f"Not isolated here: {line}", file=sys.stderr)
-    folder.root.mkdir(parents=True, exist_ok=True)
+        print(f"Not isolated: {line}", file=sys.stderr)
     with alone(folder.root), Workers(options.jobs or cores(), folder.root / "grade.log") as workers:
         clean_up()
         source = read_notebook(options.lesson.notebook("solutions"))
@@ -70,7 +75,7 @@ def grade_class(options: Options) -> int:
         setting = Setting(folder, where, limits, options.budget)
         key = results.course_key(nbformat.writes(source), limits, f"{options.budget} {options.seconds}")
         setting = prepare(source, setting, key, workers, options.seconds)
-        store, entered = Store(folder), folder.grades()
+        entered = folder.grades()
         known = {student: record for student, record in store.load().items() if student in entered}
         works = to_do(submissions, {} if options.force else known, key)
         try:
@@ -85,6 +90,17 @@ def grade_class(options: Options) -> int:
     return 1 if problems else 0
 
 
+def make(root: Path) -> None:
+    """Make the folder of the results, or say that it cannot be written to."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        (root / ".lock").touch()
+    except OSError as error:
+        raise CourseError(
+            f"The results cannot be written to {root}: {error.strerror}. Name another folder with --output."
+        ) from None
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -97,7 +113,7 @@ def prepare(source: NotebookNode, setting: Setting, key: str, workers: Workers, 
     """
     folder, known = setting.folder, setting.folder.root / "course.json"
     course = _known_course(known, key)
-    if course is None or not folder.is_entered():
+    if not folder.is_entered() or course is None:
         patient = replace(setting.limits, seconds=SOLUTION_SECONDS, cell_seconds=SOLUTION_SECONDS / 2)
         for answer in workers.run([source], replace(setting, limits=patient), SOLUTION_SECONDS):
             if answer.problem:
@@ -167,15 +183,21 @@ def write_results(
     for student, record in store.load().items():
         if student not in grades:
             continue  # of a gradebook that was put aside
-        notes = here[student].notes if student in here else ["graded in an earlier run, not in this folder"]
-        notes = notes if record.status != "not graded" else []
+        refused = record.status == REFUSED
+        if student in here:
+            notes = [] if refused else here[student].notes
+        else:
+            notes = ["not in this folder: the points are those of an earlier run"]
         if student in problems:
-            notes = [*notes, f"now {problems[student]}: these are the points of an earlier run"]
-        rows.append(Row(record, grades.get(student, {}), [*notes, *record.remarks]))
+            notes = [*notes, f"not graded now ({problems[student]}): the points are those of an earlier run"]
+        if refused and any(grade.by_hand for grade in grades[student].values()):
+            notes = [*notes, "points given by hand for an earlier submission do not count"]
+        current = student in here and student not in problems
+        rows.append(Row(record, grades[student], [*notes, *record.remarks], current))
     for student, problem in problems.items():
         if all(row.record.student != student for row in rows):
             given = here[student]
-            record = Record("", student, given.given, given.name, given.shown, "not graded")
+            record = Record("", student, given.given, given.name, given.shown, REFUSED)
             rows.append(Row(record, {}, [f"{problem}: run the same command again"]))
     rows.sort(key=lambda row: row.record.student)
     # With the mark at its start a spreadsheet reads the names right.
@@ -195,7 +217,7 @@ def say(
         shown = folder.root
     print(
         f"{len(works) - len(problems)} graded, {len(submissions) - len(works)} unchanged, {odd} to look at"
-        + (f", {len(problems)} FAILED (run again)" if problems else "")
+        + (f", {len(problems)} FAILED (see grades.csv, then run again)" if problems else "")
         + f", in {seconds:.0f} s: {shown}/grades.csv, report.html, feedback/"
     )
 
@@ -209,7 +231,7 @@ def alone(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise CourseError(f"Another run is grading in {root}. Wait for it.") from None
+            raise CourseError(f"Another run is grading into {root}. Wait until it ends.") from None
         yield
 
 

@@ -2,6 +2,9 @@
 
 Three ways, the first that works is taken: bubblewrap; ``unshare`` (Linux's user namespaces without
 further software); limits only. :meth:`Sandbox.gaps` says in plain words what is not isolated.
+
+A sandbox shows what Python needs, read-only, and hides again what is private and lies in there
+(:meth:`Sandbox.view`): a checkout below ``/usr`` or in the folder of a virtual environment.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tools.course import ROOT, CourseError
@@ -36,6 +40,8 @@ SYSTEM_FILES = (
     "/etc/localtime",
     "/etc/mime.types",
 )
+# Of the folder that Python is installed in, which may be anything: somebody's home, or this checkout.
+PREFIX_PARTS = ("bin", "lib", "lib32", "lib64", "libexec", "include", "share", "etc", "ssl", "pyvenv.cfg")
 FIRST_USER, USERS = 210_000, 40_000  # ids that belong to nobody, for when the grader runs as root
 KINDS = ("bubblewrap", "unshare", "none")
 
@@ -73,22 +79,52 @@ class Sandbox:
 
     kind: str
     change_user: bool = True  # as root: become a user of no rights, who must be able to read Python
+    hidden: tuple[Path, ...] = ()  # private files and folders, resolved
 
     def gaps(self) -> list[str]:
         """Return what is not isolated here, a line each."""
         if self.kind != "none":
             return []
-        lines = ["no sandbox on this system: a submission can use the network, unless a container has none."]
+        lines = ["a submission can use the network, unless the computer (or the container) has none."]
         if self.user() is not None:
-            lines.append("a submission runs as a user without rights, who can read what everybody can read.")
-            return lines
-        lines += [
-            "a submission can read and change the files that you can: solutions, other submissions.",
-            "install bubblewrap (apt install bubblewrap), or grade in a container (see Dockerfile).",
-        ]
-        if is_root():
-            lines.append("submissions run as root, because other users cannot read this Python.")
+            lines.append("a submission runs as a user without rights, and can read what every user can read.")
+        else:
+            lines.append(
+                "a submission can read and change what you can: solutions, other submissions, grades."
+            )
+            if is_root():
+                lines.append("submissions run as root, because no other user can read this Python.")
+        lines.append("all share /tmp: what a submission writes there (not to its own TMPDIR) stays there.")
         return lines
+
+    def view(self) -> dict[Path, bool]:
+        """Return the files and folders to show (True) and to hide (False), each before those inside it.
+
+        Raises
+        ------
+        CourseError
+            Something private is at the same time what each submission must see.
+        """
+        system = [folder for folder in map(Path, SYSTEM_FOLDERS) if folder.is_dir()]
+        links = [folder for folder in system if folder.is_symlink()]  # shown as links
+        shown = [f for f in (*readable(), *system) if not any(f.is_relative_to(link) for link in links)]
+        places = dict.fromkeys(shown, True)
+        for folder in shown:
+            real = folder.resolve()
+            for private in self.hidden:
+                if private == real:
+                    raise CourseError(
+                        f"Each submission must be able to read {private}: Python or the course is there. "
+                        "Keep submissions and results (--output) in another folder."
+                    )
+                if private.is_relative_to(real):
+                    places[folder / private.relative_to(real)] = False
+        view: dict[Path, bool] = {}
+        for place in sorted(places):
+            around = next((view[parent] for parent in place.parents if parent in view), False)
+            if places[place] != around:
+                view[place] = places[place]
+        return view
 
     def command(self, program: list[str], scratch: Path, limits: Limits) -> list[str]:
         """Return ``program`` wrapped such that it runs in the sandbox, in the folder ``scratch``.
@@ -106,9 +142,9 @@ class Sandbox:
         settings = {"limits": resources, "user": user, "folder": str(scratch)}
         start = [sys.executable, "-I", "-S", "-c", inspect.getsource(launch), json.dumps(settings), *program]
         if self.kind == "bubblewrap":
-            return [*_bubblewrap(scratch, limits), *start]
+            return [*_bubblewrap(scratch, limits, self.view()), *start]
         if self.kind == "unshare":
-            return [*_unshare(scratch, limits), *start]
+            return [*_unshare(scratch, limits, self.view()), *start]
         return start
 
     def user(self) -> int | None:
@@ -146,14 +182,15 @@ def is_root() -> bool:
 def readable() -> tuple[Path, ...]:
     """Return the folders that the kernel needs: Python, its packages, ``nnlabs`` and its data."""
     package = importlib.util.find_spec("nnlabs")
-    folders = [Path(sys.prefix), Path(sys.base_prefix), Path(package.origin).parent, ROOT / "data"]
+    # A virtual environment's Python is a link to another one, which is needed as well.
+    prefixes = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve().parent.parent}
+    folders = [prefix / part for prefix in prefixes for part in PREFIX_PARTS]
+    folders += [Path(package.origin).parent, ROOT / "data"]
     folders += [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
     if site.ENABLE_USER_SITE:
         folders.append(Path(site.getusersitepackages()))
-    # A link may lead elsewhere (a virtual environment's Python does): bind what it leads to as well.
-    folders += [folder.resolve() for folder in folders] + [Path(sys.executable).resolve().parent.parent]
-    unique = sorted({folder for folder in folders if folder.is_dir()})
-    return tuple(f for f in unique if not any(other in f.parents for other in unique if str(other) != "/"))
+    folders += [folder.resolve() for folder in folders]  # what a link leads to
+    return tuple(sorted({folder for folder in folders if folder.exists()}))
 
 
 def environment(scratch: Path, budget: str) -> dict[str, str]:
@@ -161,7 +198,7 @@ def environment(scratch: Path, budget: str) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": str(scratch),
-        "TMPDIR": "/tmp",
+        "TMPDIR": str(scratch),  # counted as its files; and without a sandbox /tmp is not its own
         "LANG": "C.UTF-8",
         "IPYTHONDIR": str(scratch / ".ipython"),
         "JUPYTER_RUNTIME_DIR": str(scratch / ".jupyter"),
@@ -181,31 +218,52 @@ def environment(scratch: Path, budget: str) -> dict[str, str]:
     }
 
 
-@functools.cache
-def best() -> Sandbox:
-    """Return the strongest sandbox in which a trial program starts here."""
-    found = next(filter(works, CANDIDATES), None)
-    if found is None:
-        raise CourseError(
-            "Python does not start here with limits on it. Is nnlabs installed for this Python? "
-            'Run: pip install -e ".[lab]"'
-        )
-    return found
-
-
-def chosen(kind: str) -> Sandbox:
-    """Return the sandbox of that kind, or the best one for no name at all."""
-    if not kind:
-        return best()
-    found = next((sandbox for sandbox in CANDIDATES if sandbox.kind == kind and works(sandbox)), None)
-    if found is None:
+def chosen(kind: str = "", hidden: tuple[Path, ...] = ()) -> Sandbox:
+    """Return the sandbox of that kind, or the strongest in which a trial program starts here."""
+    candidates = (replace(sandbox, hidden=hidden) for sandbox in CANDIDATES if kind in ("", sandbox.kind))
+    found = next(filter(works, candidates), None)
+    if found is not None:
+        return found
+    if kind:
         raise CourseError(f"The sandbox {kind} does not work here. Leave out --sandbox: the best is taken.")
-    return found
+    raise CourseError(
+        "Python does not start here with limits on it. Is nnlabs installed for this Python? "
+        'Run: pip install -e ".[lab]"'
+    )
+
+
+def why_none() -> str:
+    """Return why no sandbox works on this system, and what would help."""
+    if sys.platform != "linux":
+        return "this system has no sandbox for programs. Grade in a container: see Dockerfile."
+    if not is_root() and _kernel_setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            "AppArmor keeps programs from making a sandbox, as Ubuntu does since 24.04 "
+            "(kernel.apparmor_restrict_unprivileged_userns is 1). Three ways out: install bubblewrap and its "
+            "AppArmor profile; grade in a container (see Dockerfile); or set that to 0 with sysctl. "
+            'The commands are in INSTRUCTORS.md, "Ubuntu 24.04".'
+        )
+    for name in ("user/max_user_namespaces", "kernel/unprivileged_userns_clone"):
+        if not is_root() and _kernel_setting(name) == "0":
+            return (
+                f"user namespaces are switched off ({name.replace('/', '.')} is 0). Switch them on with "
+                "sysctl, or grade in a container (see Dockerfile)."
+            )
+    return (
+        "neither bubblewrap nor namespaces work here, which is usual inside a container. Elsewhere install "
+        "bubblewrap (sudo apt install bubblewrap), or grade in a container (see Dockerfile)."
+    )
+
+
+def _kernel_setting(name: str) -> str:
+    with suppress(OSError):
+        return Path("/proc/sys", name).read_text().strip()
+    return ""
 
 
 def works(sandbox: Sandbox) -> bool:
     """Start Python in the sandbox and have it import what a kernel imports; tell whether it could."""
-    if sandbox.kind != "none" and (sys.platform != "linux" or not shutil.which(_program(sandbox.kind))):
+    if sandbox.kind != "none" and (sys.platform != "linux" or not _program(sandbox.kind)):
         return False
     with tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as folder:
         program = [sys.executable, "-c", "import zmq, nnlabs; open('written', 'w').write('yes')"]
@@ -219,13 +277,13 @@ def works(sandbox: Sandbox) -> bool:
         return finished.returncode == 0 and (Path(folder) / "written").exists()
 
 
-def _program(kind: str) -> str:
-    return {"bubblewrap": "bwrap", "unshare": "unshare"}[kind]
+def _program(kind: str) -> str | None:
+    return shutil.which({"bubblewrap": "bwrap", "unshare": "unshare"}[kind])
 
 
-def _bubblewrap(scratch: Path, limits: Limits) -> list[str]:
+def _bubblewrap(scratch: Path, limits: Limits, view: dict[Path, bool]) -> list[str]:
     command = [
-        "bwrap",
+        _program("bubblewrap") or "bwrap",
         "--die-with-parent",
         "--unshare-ipc",
         "--unshare-pid",
@@ -240,8 +298,6 @@ def _bubblewrap(scratch: Path, limits: Limits) -> list[str]:
     for folder in SYSTEM_FOLDERS:
         if os.path.islink(folder):
             command += ["--symlink", os.readlink(folder), folder]
-        elif os.path.isdir(folder):
-            command += ["--ro-bind", folder, folder]
     for file in SYSTEM_FILES:
         command += ["--ro-bind-try", file, file]
     size = str(limits.disk)
@@ -249,33 +305,36 @@ def _bubblewrap(scratch: Path, limits: Limits) -> list[str]:
     # bubblewrap makes folders as their owner only; a kernel of another user must pass through them.
     command += ["--perms", "1777", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     command += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]
-    for folder in readable():
-        for parent in reversed(folder.parents):
-            if str(parent) not in ("/", "/tmp", *SYSTEM_FOLDERS) and not str(parent).startswith("/usr/"):
+    for place, shown in view.items():
+        if shown:
+            for parent in reversed(place.parents[:-1]):
                 command += ["--perms", "0755", "--dir", str(parent)]
-        command += ["--ro-bind", str(folder), str(folder)]
+            command += ["--ro-bind", str(place), str(place)]
+        elif place.is_dir():
+            command += ["--perms", "0755", "--tmpfs", str(place)]
+        else:
+            command += ["--ro-bind", "/dev/null", str(place)]
+    for place in [place for place, shown in view.items() if not shown and place.is_dir()]:
+        command += ["--remount-ro", str(place)]
     command += ["--perms", "0755", "--dir", str(scratch.parent)] if str(scratch.parent) != "/tmp" else []
     return [*command, "--bind", str(scratch), str(scratch), "--remount-ro", "/", "--"]
 
 
-def _unshare(scratch: Path, limits: Limits) -> list[str]:
+def _unshare(scratch: Path, limits: Limits, view: dict[Path, bool]) -> list[str]:
     """Do by hand what bubblewrap does: an own view of the files, in which the program is a nobody."""
     root = scratch / ".root"
     root.mkdir(exist_ok=True)
-    script = ["set -e", "PATH=$PATH:/usr/sbin:/sbin", "mount --make-rprivate /"]
+    script = ["set -e", "PATH=$PATH:/usr/sbin:/sbin", "umask 022", "mount --make-rprivate /"]
     script += [f"mount -t tmpfs -o mode=755,size={limits.disk} tmpfs {_quoted(root)}", f"cd {_quoted(root)}"]
     # Before the folders that are shown: these may be in /tmp.
     script.append("mkdir -p proc dev/shm tmp old")
     for name in ("dev/shm", "tmp"):
         script.append(f"mount -t tmpfs -o mode=1777,nosuid,nodev,size={limits.disk} tmpfs {name}")
-    for folder in map(Path, SYSTEM_FOLDERS):
-        if folder.is_symlink():
-            script.append(f"ln -s {_quoted(os.readlink(folder))} .{_quoted(folder)}")
-        elif folder.is_dir():
-            script += _read_only(folder)
-    for path in (*readable(), *(Path(file) for file in SYSTEM_FILES if os.path.exists(file))):
-        if not any(str(parent) in SYSTEM_FOLDERS for parent in path.parents):
-            script += _read_only(path)
+    for folder in filter(os.path.islink, SYSTEM_FOLDERS):
+        script.append(f"ln -s {_quoted(os.readlink(folder))} .{_quoted(folder)}")
+    for path, shown in (view | {Path(f): True for f in SYSTEM_FILES if os.path.exists(f)}).items():
+        script += _show(path) if shown else _hide(path)
+    script.append(READ_ONLY)
     script.append("mount -t proc proc proc")
     for name in ("null", "zero", "full", "random", "urandom"):
         script += [f"touch dev/{name}", f"mount --bind /dev/{name} dev/{name}"]
@@ -284,7 +343,7 @@ def _unshare(scratch: Path, limits: Limits) -> list[str]:
     namespaces = ["--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
     # unshare ends its child when it ends itself; setpriv has it end with the grader.
     start = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-    start.append("unshare")
+    start.append(_program("unshare") or "unshare")
     if is_root():  # the launcher changes the user; a user namespace would know one user only
         return [*start, *namespaces, "sh", "-c", "\n".join([*script, 'exec "$@"']), "sh"]
     # The second namespace has no rights over the first one's mounts.
@@ -292,11 +351,30 @@ def _unshare(scratch: Path, limits: Limits) -> list[str]:
     return [*start, "--user", "--map-root-user", *namespaces, "sh", "-c", "\n".join(script), "sh"]
 
 
-def _read_only(path: Path) -> list[str]:
-    """Return the commands that show ``path`` below the present folder, read-only."""
+# Each mount below the new root by itself: what is mounted inside a folder keeps its own settings. They
+# must be named again, since a user namespace may not take any back; the last word of two counts.
+READ_ONLY = r"""root=$(pwd -P)
+while read -r _ _ _ _ place options _; do
+  case $place in
+    "$root/tmp" | "$root/dev/shm") ;;
+    "$root"/*) mount -o "remount,bind,$options,ro,nosuid" "$(printf %b "$place")" ;;
+  esac
+done < /proc/self/mountinfo"""
+
+
+def _show(path: Path) -> list[str]:
+    """Return the commands that show ``path`` below the present folder."""
     place = f".{_quoted(path)}"
     make = f"mkdir -p {place}" if path.is_dir() else f"mkdir -p .{_quoted(path.parent)}; touch {place}"
-    return [make, f"mount --rbind {_quoted(path)} {place}", f"mount -o remount,bind,ro,nosuid {place}"]
+    # With what is mounted inside, else it would be refused: a user namespace may uncover nothing.
+    return [make, f"mount --rbind {_quoted(path)} {place}"]
+
+
+def _hide(path: Path) -> list[str]:
+    """Return the command that covers ``path``, which is shown there already."""
+    if path.is_dir():
+        return [f"mount -t tmpfs -o mode=755,size={MEGABYTE} tmpfs .{_quoted(path)}"]
+    return [f"mount --bind /dev/null .{_quoted(path)}"]
 
 
 def _quoted(path: str | Path) -> str:

@@ -106,11 +106,13 @@ class Workers:
             worker.process.join(timeout=5)
             worker.process.kill()
             worker.process.join()
-            return Answer(worker.work, problem=f"the grader's process ended (exit {worker.process.exitcode})")
+            return Answer(
+                worker.work, problem=f"the grader's own process ended (exit {worker.process.exitcode})"
+            )
         if time.monotonic() > worker.deadline:
             worker.process.kill()
             worker.process.join()
-            return Answer(worker.work, problem="the grader did not come to an end with it")
+            return Answer(worker.work, problem="the grader did not come to an end with it in time")
         return None
 
     def _start(self) -> _Worker:
@@ -160,7 +162,8 @@ def _work(work: Any, setting: Setting, logger: logging.Logger) -> dict:
         logger.error("%s\n%s", name, traceback.format_exc())
         if isinstance(error, SandboxError):
             return {"problem": f"the kernel did not start: {' '.join(str(error).split())[:300]}"}
-        return {"problem": f"the grader failed on {name} ({type(error).__name__}; see grade.log)"}
+        reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+        return {"problem": f"the grader failed on {name}: {reason}, see grade.log"}
 
 
 def prepare_environment() -> None:
