@@ -1,0 +1,1300 @@
+# ---
+# jupyter:
+#   nnlabs:
+#     minutes: {smoke: 1.5, cpu: 6}
+#     networks: {gan: generator}
+# ---
+
+# %% [markdown]
+# # Generative adversarial networks
+#
+# The variational autoencoder of lesson 10 learns to generate by maximising a bound of a likelihood. A
+# generative adversarial network (GAN) has no likelihood. It has an opponent: a second network that tries to
+# tell its samples from the data. You find out what this game converges to, check it on densities that are
+# known, train it in one dimension, in two and on MNIST, see how it fails, and measure how good its digits
+# are.
+#
+# **After this lesson you can**
+#
+# - write the value $V(D, G)$ of the game and derive the optimal discriminator;
+# - say why $V = -\log 4$ at the end, and what this has to do with the Jensen-Shannon divergence;
+# - write Goodfellow's algorithm as a `keras.Model` with its own `train_step`;
+# - explain why the generator is not trained with the loss of the minimax game;
+# - recognise mode collapse, measure it, and try what may help;
+# - judge generated images by numbers: confidence, classes, Fréchet distance.
+
+# %%
+from nnlabs import animation, data, networks, plots, runtime
+
+budget = runtime.setup(seed=1)
+# %%
+import contextlib
+import io
+import time
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+from scipy.ndimage import gaussian_filter
+from scipy.stats import gaussian_kde, norm
+
+# %% [markdown]
+# ## 1. Two players
+#
+# We have observations $x$ of an unknown distribution $p^*$, images for example, and want more of them. Two
+# networks are trained together.
+#
+# - The **generator** $G$ takes noise $z \sim p_z$, often Gaussian or uniform, and makes $G(z)$ of it. The
+#   distribution of $G(z)$ is called $p_g$. It should become $p^*$.
+# - The **discriminator** $D$ takes an $x$ and returns $D(x) \in [0, 1]$, the probability that $x$ comes from
+#   the data rather than from the generator.
+
+# %%
+BLUE, ORANGE, GREEN = plots.COLORS[:3]
+
+
+def box(ax, place, text, color):
+    style = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": color, "linewidth": 1.5}
+    return ax.text(*place, text, ha="center", va="center", fontsize=10, bbox=style, zorder=3)
+
+
+def arrow(start, end, **style):
+    """Draw an arrow between two boxes of one figure."""
+    ends = {"patchA": start.get_bbox_patch(), "patchB": end.get_bbox_patch(), "shrinkA": 2, "shrinkB": 2}
+    properties = {"arrowstyle": "-|>", "color": "black"} | ends | style
+    start.axes.annotate("", end.get_position(), start.get_position(), arrowprops=properties)
+
+
+# %%
+figure, ax = plt.subplots(figsize=(8.4, 2.7))
+noise = box(ax, (0, 0.5), "noise $z \\sim p_z$", "0.5")
+G_box = box(ax, (2.3, 0.5), "generator $G$", GREEN)
+fake = box(ax, (4.5, 0.5), "$G(z) \\sim p_g$", GREEN)
+real = box(ax, (4.5, 2.1), "data $x \\sim p^*$", "black")
+D_box = box(ax, (6.8, 1.3), "discriminator $D$", BLUE)
+answer = box(ax, (9.1, 1.3), "real: 1\nor fake: 0?", BLUE)
+for start, end in [(noise, G_box), (G_box, fake), (fake, D_box), (real, D_box), (D_box, answer)]:
+    arrow(start, end)
+back = {"color": ORANGE, "linestyle": "--", "connectionstyle": "arc3,rad=-0.4"}
+arrow(D_box, G_box, **back)
+ax.text(4.6, -0.4, "gradient for $\\theta_g$", color=ORANGE, ha="center", va="center")
+ax.set(xlim=(-0.9, 9.9), ylim=(-0.6, 2.6))
+ax.axis("off")
+plots.show(
+    "The scheme of a GAN. Noise z goes through the generator G and becomes G(z). Data x and fakes G(z) go to "
+    "the discriminator D, which answers real or fake. A dashed arrow leads the gradient from D back to G."
+)
+
+# %% [markdown]
+# **Look at** the dashed arrow: it is all that the generator learns from. The generator never sees the data.
+#
+# The parameters are $\theta_g$ and $\theta_d$. The two networks have conflicting goals. $D$ wants to give the
+# right answer: $D(x)$ near 1, $D(G(z))$ near 0. $G$ wants it to be wrong. It is a game of two players,
+#
+# $$\min_G \max_D V(D, G), \qquad
+# V(D, G) = \mathbb E_{x \sim p^*} \log D(x) + \mathbb E_{z \sim p_z} \log(1 - D(G(z))).$$
+#
+# $-V$ is a cross-entropy: that of a classifier with the labels 1 for data and 0 for
+# fakes, summed over the two classes.
+
+# %% [markdown]
+# ## 2. The best discriminator
+#
+# Hold $G$ fixed. As an integral over $x$ the value is
+#
+# $$V(D, G) = \int p^*(x) \log D(x) + p_g(x) \log(1 - D(x))\, dx.$$
+#
+# $D$ may be any function, so we can choose its value at each $x$ on its own. The derivative of the integrand
+# with respect to $d = D(x)$ is $p^*/d - p_g/(1 - d)$. It falls as $d$ grows, so the
+# maximum is where it is 0:
+#
+# $$D^*(x) = \frac{p^*(x)}{p^*(x) + p_g(x)}.$$
+#
+# Two densities, on a grid:
+
+# %%
+x = np.linspace(-9, 9, 1801)
+dx = x[1] - x[0]
+p_star, p_g = norm.pdf(x, 1, 0.8), norm.pdf(x, -1, 1.2)
+D_star = p_star / (p_star + p_g)
+print("x", x.shape, " p*", p_star.shape, f" integrals {p_star.sum() * dx:.4f} and {p_g.sum() * dx:.4f}")
+
+# %% [markdown]
+# **First check, without any calculus.** At each $x$ try 999 values of $d$ and keep the best one.
+
+# %%
+candidates = np.linspace(0.001, 0.999, 999)
+integrand = np.outer(np.log(candidates), p_star) + np.outer(np.log(1 - candidates), p_g)
+D_best = candidates[integrand.argmax(axis=0)]
+print("integrand", integrand.shape, f" largest |D_best - D*| = {np.abs(D_best - D_star).max():.4f}")
+assert np.abs(D_best - D_star).max() <= 0.0011  # the candidates lie 0.001 apart
+
+# %% [markdown]
+# **Second check, with a network.** It does not know the densities, it sees only samples, as the discriminator
+# of a GAN does. It returns a **logit** $a$, a real number, and $D(x) = 1 / (1 + e^{-a})$. Then
+#
+# $$\log D(x) = -\log(1 + e^{-a}), \qquad \log(1 - D(x)) = -\log(1 + e^{a}).$$
+#
+# The function $\log(1 + e^a)$ is called softplus. This form stays right for large $|a|$, where a computed
+# $D(x)$ is exactly 0 or 1 and its logarithm infinite. So every discriminator in this lesson returns logits.
+
+
+# %%
+def discriminator_loss(real_logits, fake_logits):
+    """Minus V(D, G) over a minibatch: D maximises V, so it minimises this."""
+    log_d = -ops.softplus(-real_logits)
+    log_1_minus_d = -ops.softplus(fake_logits)
+    return -(ops.mean(log_d) + ops.mean(log_1_minus_d))
+
+
+# %% [markdown]
+# Twenty thousand samples of each kind, `fit` as always, with a loss that takes the logits apart by label:
+
+
+# %%
+def value_loss(labels, logits):
+    """The same loss for a batch that mixes data (label 1) and fakes (label 0)."""
+    return 2 * ops.mean(ops.softplus(ops.where(labels == 1, -logits, logits)))
+
+
+rng = np.random.default_rng(1)
+n = budget.pick(smoke=2000, cpu=20_000)
+samples = np.concatenate([rng.normal(1, 0.8, n), rng.normal(-1, 1.2, n)]).astype("float32")[:, None]
+labels = np.repeat([1.0, 0.0], n).astype("float32")[:, None]
+network = keras.Sequential([keras.Input((1,)), layers.Dense(32, activation="tanh"), layers.Dense(1)])
+network.compile(optimizer=keras.optimizers.Adam(learning_rate=0.01), loss=value_loss, jit_compile=False)
+fitted = network.fit(samples, labels, batch_size=200, epochs=5, verbose=0)
+D_network = ops.convert_to_numpy(ops.sigmoid(network(x[:, None].astype("float32"))))[:, 0]
+print("V of each epoch:", " ".join(f"{-loss:.3f}" for loss in fitted.history["loss"]))
+off = np.sum(np.abs(D_network - D_star) * (p_star + p_g) / 2) * dx  # the mean over data and fakes
+print(f"mean of |D - D*|: {off:.4f}")
+assert budget.name == "smoke" or off < 0.05
+
+# %% [markdown]
+# ### The value of the game
+#
+# Put $D^*$ into $V$. With the mean density $m = \frac12 (p^* + p_g)$, $D^* = p^* / (2m)$ and
+#
+# $$V(D^*, G) = \int p^* \log\frac{p^*}{2m} + p_g \log\frac{p_g}{2m}\, dx
+# = -\log 4 + \underbrace{KL(p^*, m) + KL(p_g, m)}_{2\, JSD(p^*, p_g)}.$$
+#
+# $JSD$ is the **Jensen-Shannon divergence**. It lies between 0, for equal distributions, and $\log 2$, for
+# distributions that share no $x$.
+
+
+# %%
+def V(D, p_star, p_g):
+    return np.sum(p_star * np.log(D) + p_g * np.log(1 - D)) * dx
+
+
+def kl(p, q):
+    return np.sum(p * np.log(p / q)) * dx
+
+
+def jsd(p, q):
+    m = (p + q) / 2
+    return (kl(p, m) + kl(q, m)) / 2
+
+
+value = V(D_star, p_star, p_g)
+print(f"V(D*, G) = {value:.4f}, -log 4 + 2 JSD = {-np.log(4) + 2 * jsd(p_star, p_g):.4f}")
+assert np.isclose(value, -np.log(4) + 2 * jsd(p_star, p_g))
+
+# %% [markdown]
+# The network found nearly this value. No discriminator can exceed it in expectation; the mean over a finite
+# sample may lie a little above. **Before you run the next cell, what do
+# you expect** of $V(D^*, G)$ when $p_g = p^*$, and of $D^*$?
+
+# %%
+half = p_star / (p_star + p_star)
+at_the_end = V(half, p_star, p_star)
+assert np.all(half == 0.5)
+assert np.isclose(at_the_end, -np.log(4))
+runtime.result("value_at_the_optimum_plus_log_4", abs(at_the_end + np.log(4)), at_most=1e-4)
+
+# %% [markdown]
+# $D^*$ is $\frac12$ everywhere, and $V(D^*, G) = 2 \log \frac12 = -\log 4 \approx -1.386$. The generator that
+# minimises $\max_D V(D, G)$ makes the divergence 0. So, with arbitrary functions $G$ and $D$, the solution of
+# the game is $p_g = p^*$ and $D = \frac12$. Networks are not arbitrary functions, and gradient steps are no
+# $\max$: whether training gets there is another question, and most of this lesson.
+#
+# How does the value change when $p_g$ approaches? Take $p_g$ with the shape of $p^*$, shifted:
+
+# %%
+shifts = np.linspace(-6, 6, 121)
+wide = np.linspace(-12, 12, 2401)
+values = []
+for shift in shifts:
+    p, q = (norm.pdf(wide, mean, 0.8) + 1e-300 for mean in (0, shift))  # no logarithm of 0
+    values.append(-np.log(4) + 2 * jsd(p, q))
+assert np.isclose(min(values), -np.log(4), atol=1e-6)
+assert max(values) < 1e-6
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+left.plot(x, p_star, "k:", linewidth=2, label="data $p^*$")
+left.plot(x, p_g, color=GREEN, label="generator $p_g$")
+left.plot(x, D_star, "--", color=BLUE, label="$D^*$")
+left.plot(x[::50], D_best[::50], "o", color=BLUE, markersize=4, label="best of 999 values")
+left.plot(x, D_network, "-.", color=ORANGE, label="network, from samples")
+left.set(xlabel="$x$", xlim=(-6, 6), ylim=(0, 1.75), title="the best discriminator")
+left.legend(fontsize=8, loc="upper left", ncols=2)
+right.plot(shifts, values, color=BLUE)
+for bound, name in ((-np.log(4), "−log 4: $p_g = p^*$"), (0, "0: nothing in common")):
+    right.axhline(bound, color="0.5", linestyle="--")
+    right.text(-6, bound + 0.03, name, fontsize=8, va="bottom")
+right.set(
+    xlabel="shift of $p_g$ from $p^*$", ylabel="$V(D^*, G)$", ylim=(-1.5, 0.2), title="the value of $D^*$"
+)
+plots.show(
+    "Left: two bell curves, and the optimal discriminator, which rises from 0 at the left to nearly 1 where "
+    "the data is and falls again far right; the points of the search lie on it, and so does the curve of the "
+    "network where there are samples. Right: the value of the game against the shift, a valley with its "
+    "floor at minus log 4, flat near 0."
+)
+
+# %% [markdown]
+# **Look at** the left panel, far right: no sample lies there, and the network does not know that $D^*$ falls
+# again. Now look at the right panel, far from the middle. Where the two densities hardly overlap, the value
+# is flat: $JSD$ is $\log 2$ at any distance. A perfect discriminator gives the generator no direction there.
+# Section 5 comes back to this (Arjovsky & Bottou, 2017).
+
+# %% [markdown]
+# ## 3. Goodfellow's algorithm
+#
+# Of $p^*$ we have only data, and of $p_g$ only samples. Goodfellow et al. (2014) alternate: $k$ gradient
+# steps of $D$, one of $G$, each on minibatches of size $m$. On the left their algorithm, on the right the
+# code of the next cells.
+#
+# | algorithm | code |
+# | --- | --- |
+# | **for** training iterations **do** | `fit` calls `train_step` |
+# | &nbsp; **for** $k$ steps **do** | `for step in range(self.k):` |
+# | &nbsp; &nbsp; sample $m$ noise vectors $z^{(i)}$ from $p_z$ | `z = self.noise(m)` |
+# | &nbsp; &nbsp; sample $m$ examples $x^{(i)}$ from the data | `x = batch[step * m : (step + 1) * m]` |
+# | &nbsp; &nbsp; update $D$ by *ascending* its gradient (1) | `self.update(self.d_optimizer, ...)` |
+# | &nbsp; **end for**; sample $m$ noise vectors $z^{(i)}$ from $p_z$ | `z = self.noise(m)` |
+# | &nbsp; update $G$ by *descending* its gradient (2) | `self.update(self.g_optimizer, ...)` |
+#
+# $$\nabla_{\theta_d} \frac1m \sum_{i=1}^m \left[\log D(x^{(i)}) + \log(1 - D(G(z^{(i)})))\right] \tag{1}$$
+#
+# $$\nabla_{\theta_g} \frac1m \sum_{i=1}^m \log(1 - D(G(z^{(i)}))) \tag{2}$$
+#
+# *A note on the slides.* In the gradient of $D$ they have a second sum inside the first one. This is a slip:
+# each example and each fake counts once, with the factor $1/m$. They also call it equivalent
+# to maximise $D(G(z))$ and to minimise $\log(1 - D(G(z)))$. Both want the same, but their gradients are not
+# equal, and both nearly vanish when the fakes are easy to recognise. Minimising $-\log D(G(z))$ has the same
+# aim again, and a gradient that does not vanish there. For the training this matters much (section 5). Here
+# are the three losses for $G$, each from logits:
+
+
+# %%
+def minimax(fake_logits):
+    """Mean of log(1 - D(G(z))): the loss of the algorithm above."""
+    return -ops.mean(ops.softplus(fake_logits))
+
+
+def non_saturating(fake_logits):
+    """Mean of -log D(G(z)): what is used in practice."""
+    return ops.mean(ops.softplus(-fake_logits))
+
+
+def direct(fake_logits):
+    """Mean of -D(G(z))."""
+    return -ops.mean(ops.sigmoid(fake_logits))
+
+
+# %% [markdown]
+# First what both players need: networks, noise, optimisers, and the means of their losses, which `fit` shows.
+# Two networks are trained against each other, each with its own optimiser. This is why `fit` needs a
+# `train_step` of our own here.
+
+
+# %%
+class Players(keras.Model):
+    """A generator and a discriminator; `rates` are their learning rates."""
+
+    def __init__(self, generator, discriminator, k=1, generator_loss=non_saturating):
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.k, self.generator_loss = k, generator_loss
+        self.seed_generator = keras.random.SeedGenerator(1)
+        self.means = [keras.metrics.Mean(name=name) for name in ("d_loss", "g_loss")]
+
+    def compile(self, d_optimizer, g_optimizer, **options):
+        super().compile(**options)
+        self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
+        d_optimizer.build(self.discriminator.trainable_variables)
+        g_optimizer.build(self.generator.trainable_variables)
+
+    def noise(self, m):
+        """Return m draws from p_z, here a standard normal distribution."""
+        return keras.random.normal((m, self.generator.input_shape[-1]), seed=self.seed_generator)
+
+    def update(self, optimizer, network, tape, loss):
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply(gradients, network.trainable_variables)
+
+
+# %% [markdown]
+# And the algorithm. `fit` hands over a batch of $k \cdot m$ examples, enough for the $k$ steps of $D$.
+
+
+# %%
+class GAN(Players):
+    def d_loss(self, x, fake):
+        logits = [self.discriminator(points, training=True) for points in (x, fake)]
+        return discriminator_loss(*logits)
+
+    def train_step(self, batch):
+        m = ops.shape(batch)[0] // self.k
+        for step in range(self.k):
+            z = self.noise(m)
+            x = batch[step * m : (step + 1) * m]
+            fake = self.generator(z, training=True)
+            with tf.GradientTape() as tape:
+                d_loss = self.d_loss(x, fake)
+            self.update(self.d_optimizer, self.discriminator, tape, d_loss)
+        z = self.noise(m)
+        with tf.GradientTape() as tape:
+            fake = self.generator(z, training=True)
+            g_loss = self.generator_loss(self.discriminator(fake, training=True))
+        self.update(self.g_optimizer, self.generator, tape, g_loss)
+        for mean, loss in zip(self.means, (d_loss, g_loss)):
+            mean.update_state(loss)
+        return {mean.name: mean.result() for mean in self.means}
+
+
+# %% [markdown]
+# **Look at** the two tapes. The first one sees only $D$: `fake` was made before it, for $D$ it is data. The
+# second one sees both networks, the gradient flows through $D$ into $G$, but only $\theta_g$ is changed.
+#
+# Apart from this it is a Keras model like any other: `fit`, callbacks and the progress bar work.
+
+# %% [markdown]
+# ## 4. The game in one dimension
+#
+# The data is $\mathcal N(1, 0.6^2)$, the noise $z$ uniform on $[-1, 1]$, and both players are small networks.
+
+
+# %%
+class UniformGAN(GAN):
+    def noise(self, m):
+        return keras.random.uniform((m, 1), -1, 1, seed=self.seed_generator)
+
+
+def perceptron(inputs, outputs, width, activation="leaky_relu"):
+    hidden = [layers.Dense(width, activation=activation) for _ in range(2)]
+    return keras.Sequential([keras.Input((inputs,)), *hidden, layers.Dense(outputs)])
+
+
+MEAN, DEVIATION, K, M = 1.0, 0.6, 2, 256
+observations = rng.normal(MEAN, DEVIATION, (K * M * 100, 1)).astype("float32")
+game = UniformGAN(perceptron(1, 1, 64), perceptron(1, 1, 64), k=K)
+game.compile(
+    d_optimizer=keras.optimizers.Adam(learning_rate=2e-3, beta_1=0.5),
+    g_optimizer=keras.optimizers.Adam(learning_rate=2e-3, beta_1=0.5),
+    jit_compile=False,
+    steps_per_execution=10,
+)
+
+# %% [markdown]
+# For a clear picture we choose the start: $G$ is first fitted, as in a regression, so that $p_g$ is close to
+# $\mathcal N(-0.8, 0.5^2)$. (In one dimension it is known which function does this: the quantile function of
+# the target, applied to a uniform number.)
+
+# %%
+z_start = rng.uniform(-1, 1, (20_000, 1)).astype("float32")
+x_start = norm.ppf(0.001 + 0.998 * (z_start + 1) / 2, -0.8, 0.5)
+game.generator.compile(optimizer=keras.optimizers.Adam(learning_rate=5e-3), loss="mse", jit_compile=False)
+game.generator.fit(z_start, x_start, batch_size=200, epochs=3, verbose=0)
+
+# %% [markdown]
+# A callback takes notes: where $G$ sends 1001 equally spaced $z$, and what $D$ says along the axis. From this
+# we compute how far the players are from the solution. The **Wasserstein distance** is the smallest mean
+# distance by which probability must be moved to turn $p_g$ into $p^*$. In one dimension it is the mean
+# distance between the sorted samples and the quantiles of the data.
+
+# %%
+z_line = np.linspace(-1, 1, 1001, dtype="float32")[:, None]
+x_line = np.linspace(-3, 4, 141, dtype="float32")[:, None]
+quantiles = norm.ppf((np.arange(1001) + 0.5) / 1001, MEAN, DEVIATION)
+data_density = norm.pdf(x_line[:, 0], MEAN, DEVIATION)
+frames = []
+
+
+def note(*_):
+    places = ops.convert_to_numpy(game.generator(z_line))[:, 0]
+    d = ops.convert_to_numpy(ops.sigmoid(game.discriminator(x_line)))[:, 0]
+    distance = np.abs(np.sort(places) - quantiles).mean()
+    D_off = np.sum(np.abs(d - 0.5) * data_density) / np.sum(data_density)  # mean over the data
+    frames.append({"G": places, "D": d, "distance": distance, "D_off": D_off})
+
+
+def play_on(steps, d_rate, g_rate):
+    """Train and take notes every `every` steps; a rate of 0 holds a player still."""
+    every = min(steps, 40)
+    game.d_optimizer.learning_rate, game.g_optimizer.learning_rate = d_rate, g_rate
+    notes = keras.callbacks.LambdaCallback(on_epoch_end=note)
+    batches = observations[: K * M * every]
+    game.fit(batches, batch_size=K * M, epochs=steps // every, verbose=0, callbacks=[notes])
+
+
+# %% [markdown]
+# Now the four moments of the slides' figure: the start; $D$ trained alone, until it is near $D^*$; some steps
+# of $G$ alone; and the whole game. In the last part the learning rates fall, so that the players come to
+# rest. **Before you run the next cells, what do you expect** of $D$ at the end?
+
+# %%
+note()
+play_on(budget.pick(smoke=40, cpu=600), d_rate=2e-3, g_rate=0.0)
+D_trained = len(frames) - 1
+play_on(budget.pick(smoke=10, cpu=15), d_rate=0.0, g_rate=2e-3)
+G_moved = len(frames) - 1
+for rate in (2e-3, 6e-4, 2e-4):
+    play_on(budget.pick(smoke=40, cpu=600), rate, rate)
+for moment, i in [("start", 0), ("D trained", D_trained), ("G moved", G_moved), ("end", -1)]:
+    print(f"{moment:10} distance {frames[i]['distance']:.3f}, mean |D - 1/2| {frames[i]['D_off']:.3f}")
+
+
+# %%
+def density(places):
+    return gaussian_kde(places, bw_method=0.25)(x_line[:, 0])  # a smoothed histogram
+
+
+def draw(figure, i):
+    top, bottom = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    p_g = density(frames[i]["G"])
+    top.plot(x_line, data_density, "k:", linewidth=2, label="data")
+    top.plot(x_line, p_g, color=GREEN, label="generator")
+    top.plot(x_line, frames[i]["D"], "--", color=BLUE, label="discriminator")
+    if i == D_trained:
+        seen = data_density + p_g > 0.01  # elsewhere D* is 0 / 0
+        best = data_density[seen] / (data_density + p_g)[seen]
+        top.plot(x_line[seen][::3], best[::3], ".", color=BLUE, markersize=5)
+    top.set(ylim=(0, 1.6), xlim=(-3, 4), yticks=[0, 0.5, 1])
+    titles = {0: "start", D_trained: "D trained", G_moved: "G moved", len(frames) - 1: "end"}
+    top.set_title(titles.get(i, f"{i}"), fontsize=9)
+    chosen = slice(25, None, 50)
+    bottom.plot([z_line[chosen, 0], frames[i]["G"][chosen]], [0, 1], color=GREEN, linewidth=0.7)
+    bottom.set(yticks=[0, 1], yticklabels=["$z$", "$x$"], ylim=(0, 1))
+    bottom.grid(visible=False)
+
+
+# %%
+moments = [0, D_trained, G_moved, len(frames) - 1]
+animation.strip(
+    draw,
+    moments,
+    "Four pictures. Start: the data dotted, the generator's bell left of it, the discriminator anything. D "
+    "trained: the discriminator rises from 0 to 1 along D*. G moved: the bell has moved right. End: the two "
+    "bells coincide and the discriminator is near one half.",
+    columns=4,
+    size=(2.1, 2.7),
+)
+
+# %% [markdown]
+# Black and dotted: the data. Green: the generator. Blue and dashed: the discriminator. Below, lines from
+# equally spaced $z$ to $x = G(z)$: where they lie close together, $p_g$ is large. In the second picture the
+# dots are $D^*$, computed from the two densities.
+
+# %%
+later = np.linspace(G_moved, len(frames) - 1, 14).astype(int)
+steps = [*range(0, D_trained + 1, 5), *later]
+animation.play(
+    draw,
+    steps,
+    "The whole game: first the discriminator rises to D*, then the generator's bell moves to the right onto "
+    "the data, swings a little, and the discriminator sinks to one half.",
+    size=(3.6, 3.2),
+    seconds=0.3,
+)
+
+# %%
+end = frames[-1]
+runtime.result("game_1d_wasserstein_start", frames[0]["distance"])
+runtime.result("game_1d_wasserstein_end", end["distance"], at_most=0.15)
+runtime.result("game_1d_discriminator_off_one_half", end["D_off"], at_most=0.08)
+
+# %% [markdown]
+# **Look at** the end. The generator is almost where it should be, and for the discriminator every $x$ is as
+# likely real as fake: $D$ is near $\frac12$, where most of the data is. In the tails it is not. There is
+# hardly any data to learn from, and no fakes: $z$ is bounded, so $G(z)$ is too. The swings on the way are
+# normal. Each player chases a goal that the other one moves; with constant learning rates they do not stop.
+
+# %% [markdown]
+# `fit` also draws its progress bar, with both losses. It redraws itself; this is its last state after 20 more
+# steps:
+
+# %%
+with contextlib.redirect_stdout(io.StringIO()) as screen:
+    game.fit(observations[: 20 * K * M], batch_size=K * M, verbose=1)
+print(screen.getvalue().strip().splitlines()[-1].strip("\b\r"))
+
+# %% [markdown]
+# ## 5. Which loss for the generator?
+#
+# The generator feels $D$ only through the logit $a$ of its fakes. Compare the derivatives of the three losses
+# of section 3 with respect to $a$, with $D = 1/(1 + e^{-a})$:
+#
+# $$\frac{d}{da} \log(1 - D) = -D, \qquad \frac{d}{da} (-\log D) = -(1 - D), \qquad
+# \frac{d}{da} (-D) = -D (1 - D)$$
+#
+# Automatic differentiation agrees:
+
+# %%
+logits = tf.linspace(-8.0, 8.0, 161)
+d_values = ops.convert_to_numpy(ops.sigmoid(logits))
+forms = {minimax: d_values, non_saturating: 1 - d_values, direct: d_values * (1 - d_values)}
+for loss, size in forms.items():
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        total = len(logits) * loss(logits)  # the mean becomes a sum: one derivative for each logit
+    assert np.allclose(tape.gradient(total, logits), -size, atol=1e-6)
+
+# %% [markdown]
+# All three are negative: a larger logit is always better for $G$. But look at their *size* early in training,
+# when fakes are easy to recognise and $D(G(z))$ is near 0. The loss of the minimax game has almost no
+# gradient there, exactly when the generator has most to learn: it **saturates**. So does $-D$. The
+# **non-saturating** loss $-\log D(G(z))$ has its largest gradient there. It is a heuristic (Goodfellow,
+# 2016): with it the two players no longer have one common value $V$, but the rest point $p_g = p^*$, $D =
+# \frac12$ stays.
+#
+# Now measure it, on MNIST, with two perceptrons, the form that the slides describe.
+
+# %%
+mnist = data.mnist()
+BATCH, LATENT = 64, 16
+usable = len(mnist.x_train) // BATCH * BATCH  # full batches only: the compiled step has one shape
+x_train = mnist.x_train[:usable, :, :, None].astype("float32") / 255
+print("x_train", x_train.shape, x_train.dtype, f"from {x_train.min():.0f} to {x_train.max():.0f}")
+
+
+# %%
+def dense_block(width):
+    return [layers.Dense(width, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
+
+
+def mlp_generator(latent=LATENT, width=256):
+    image = [layers.Dense(784, activation="sigmoid"), layers.Reshape((28, 28, 1))]
+    return keras.Sequential([keras.Input((latent,)), *dense_block(width), *dense_block(width), *image])
+
+
+def mlp_discriminator(width=256):
+    hidden = [layers.Dense(width, activation="leaky_relu") for _ in range(2)]
+    return keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), *hidden, layers.Dense(1)])
+
+
+# %% [markdown]
+# (Batch normalisation in the generator and LeakyReLU in the discriminator follow Radford et al., 2016.) The
+# generator stays as it was initialised, its learning rate is 0; only $D$ learns. After each of its steps we
+# ask how large the generator's gradient would be, $\lVert \nabla_{\theta_g} \rVert$, under each loss.
+
+# %%
+keras.utils.set_random_seed(1)
+start = GAN(mlp_generator(), mlp_discriminator())
+start.compile(
+    d_optimizer=keras.optimizers.Adam(learning_rate=2e-4, beta_1=0.5),
+    g_optimizer=keras.optimizers.SGD(learning_rate=0.0),
+    jit_compile=False,
+)
+z_fixed = np.random.default_rng(2).normal(size=(256, LATENT)).astype("float32")
+
+
+def gradient_norm(gan, loss):
+    with tf.GradientTape() as tape:
+        value = loss(gan.discriminator(gan.generator(z_fixed)))
+    gradients = tape.gradient(value, gan.generator.trainable_variables)
+    return float(ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in gradients)))
+
+
+# %%
+norms = {loss: [] for loss in forms}
+fooled = []
+
+
+def measure_gradients(step, logs):
+    if step % 10 == 0:
+        for loss, values in norms.items():
+            values.append(gradient_norm(start, loss))
+        fooled.append(float(ops.mean(ops.sigmoid(start.discriminator(start.generator(z_fixed))))))
+
+
+d_steps = budget.pick(smoke=20, cpu=200)
+watch = keras.callbacks.LambdaCallback(on_train_batch_end=measure_gradients)
+start.fit(x_train[: d_steps * BATCH], batch_size=BATCH, epochs=1, verbose=0, callbacks=[watch])
+print(f"mean D(G(z)): {fooled[0]:.2f} after one step, {fooled[-1]:.4f} after {10 * len(fooled) - 9} steps")
+ratio = norms[non_saturating][-1] / norms[minimax][-1]
+runtime.result("gradient_norm_ratio_non_saturating_to_minimax", ratio, at_least=20)
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.4))
+names = {minimax: "$\\log(1 - D)$: minimax", non_saturating: "$-\\log D$: non-saturating", direct: "$-D$"}
+styles = dict(zip(names, zip(plots.COLORS[1:], ["-", "--", ":"])))
+for loss, name in names.items():
+    color, line = styles[loss]
+    left.plot(d_values, forms[loss], line, color=color, linewidth=2, label=name)
+    right.semilogy(1 + 10 * np.arange(len(fooled)), norms[loss], line, color=color, linewidth=2, label=name)
+left.set(xlabel="$D(G(z))$", ylabel="size of the derivative", title="with respect to the logit")
+left.legend(fontsize=9)
+right.set(xlabel="steps of $D$", ylabel="norm of the gradient", title=r"measured: $\theta_g$, untrained $G$")
+plots.show(
+    "Left: the derivative of the minimax loss rises from 0 to 1 with D(G(z)), that of the non-saturating "
+    "loss falls from 1 to 0, that of -D is a small arch. Right, on a logarithmic axis: while D learns, the "
+    "gradients of the minimax loss and of -D fall together by orders of magnitude, the other one does not."
+)
+
+# %% [markdown]
+# **Look at** the right panel. With the minimax loss, the better $D$ is, the smaller the gradient from which
+# $G$ learns. (Adam divides a gradient by its recent size, so it hides a part of this.) This was the flat part
+# of the value in section 2. The other extreme is no paradise either: the gradients of the non-saturating loss
+# stay large but become noisy when $D$ is far ahead (Arjovsky & Bottou, 2017). In practice one uses it and
+# keeps the two players about equally strong. From here on so do we.
+
+# %% [markdown]
+# ## 6. Mode collapse
+#
+# The data is now a ring of eight Gaussian clouds in the plane. A generator can fool a discriminator with one
+# cloud only, as long as the discriminator has not noticed. When it has, the generator moves to another one.
+# This is **mode collapse**: the samples look right one by one, but most of the data is never produced.
+#
+# It has to be measured, not seen. A sample is *good* if it lies within three standard deviations of the
+# nearest centre (in two dimensions 98.9 % of the data does). A mode is *hit* if at least 1 % of the samples
+# are good ones of it.
+
+# %%
+SPREAD = 0.1
+centres = 2 * np.stack([[np.cos(a), np.sin(a)] for a in np.pi / 4 * np.arange(8)])
+
+
+def quality(points):
+    """Return the modes hit and the share of good samples of points (n, 2)."""
+    distances = np.linalg.norm(points[:, None] - centres, axis=-1)
+    good, nearest = distances.min(axis=1) < 3 * SPREAD, distances.argmin(axis=1)
+    shares = np.bincount(nearest[good], minlength=8) / len(points)
+    return int(np.sum(shares >= 0.01)), float(good.mean())
+
+
+ring = data.eight_gaussians(256 * 100, spread=SPREAD, seed=1)[0].astype("float32")
+modes, good = quality(ring[:2000])
+print(f"real data: {modes} modes hit, {good:.1%} good")
+assert modes == 8
+
+# %% [markdown]
+# Several mends have been proposed. We try five recipes, which differ in one thing each.
+#
+# - **plain**: Adam as Keras gives it, $\beta_1 = 0.9$, the same learning rate for both.
+# - **no momentum**: $\beta_1 = 0$ (Radford et al., 2016, lower it to 0.5). Momentum carries on in a direction
+#   that was good before the other player answered.
+# - **slower G**: a quarter of the learning rate for $G$ (two time scales; Heusel et al., 2017).
+# - **gradient penalty**: $D$'s loss gets $\frac\gamma2\, \mathbb E_{x \sim p^*} \lVert \nabla_x a(x)
+#   \rVert^2$, which makes $D$ flat at the data (called $R_1$; Mescheder et al., 2018).
+# - **packing**: $D$ judges pairs of samples. Two equal fakes in one pair are suspicious (Lin et al., 2018).
+#
+# The last two need a few lines:
+
+
+# %%
+class PenalisedGAN(GAN):
+    gamma = 0.1
+
+    def d_loss(self, x, fake):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            logits = self.discriminator(x, training=True)
+        slopes = tape.gradient(logits, x)
+        squares = ops.sum(ops.square(slopes), axis=list(range(1, len(x.shape))))  # one for each x
+        penalty = self.gamma / 2 * ops.mean(squares)
+        return discriminator_loss(logits, self.discriminator(fake, training=True)) + penalty
+
+
+class Pack(layers.Layer):
+    """Put pairs of neighbours of the batch into one row: (2 n, d) to (n, 2 d)."""
+
+    def call(self, x):
+        return ops.reshape(x, (-1, 2 * x.shape[-1]))
+
+
+# %%
+RECIPES = {
+    "plain": {},
+    "no momentum": {"beta_1": 0.0},
+    "slower G": {"g_rate": 5e-4},
+    "gradient penalty": {"kind": PenalisedGAN},
+    "packing": {"pack": True},
+}
+
+
+def ring_gan(seed, kind=GAN, beta_1=0.9, d_rate=2e-3, g_rate=2e-3, pack=False):
+    keras.utils.set_random_seed(seed)
+    discriminator = perceptron(4 if pack else 2, 1, 128, "relu")
+    if pack:
+        discriminator = keras.Sequential([keras.Input((2,)), Pack(), *discriminator.layers])
+    gan = kind(perceptron(2, 2, 128, "relu"), discriminator)
+    gan.compile(
+        d_optimizer=keras.optimizers.Adam(learning_rate=d_rate, beta_1=beta_1),
+        g_optimizer=keras.optimizers.Adam(learning_rate=g_rate, beta_1=beta_1),
+        jit_compile=False,
+        steps_per_execution=50,
+    )
+    return gan
+
+
+# %% [markdown]
+# Three seeds each. **Before you run the next cell, what do you expect**: which recipes find all eight?
+
+# %%
+tf.get_logger().setLevel("ERROR")  # it would warn that a step is compiled for each new network
+z_ring = np.random.default_rng(3).normal(size=(2000, 2)).astype("float32")
+rounds, seeds = budget.pick(smoke=1, cpu=10), budget.pick(smoke=[1], cpu=[1, 2, 3])
+clouds = {}
+for name, recipe in RECIPES.items():
+    for seed in seeds:
+        gan = ring_gan(seed, **recipe)
+        for _ in range(rounds):
+            gan.fit(ring, batch_size=256, epochs=1, verbose=0)
+            clouds.setdefault((name, seed), []).append(ops.convert_to_numpy(gan.generator(z_ring)))
+    ends = [quality(clouds[name, seed][-1]) for seed in seeds]
+    print(f"{name:17}", "   ".join(f"{modes} modes, {good:.0%} good" for modes, good in ends))
+
+# %%
+figure, axes = plt.subplots(2, 5, figsize=(8.4, 3.6), sharex=True, sharey=True)
+chosen = sorted({int(i) for i in np.linspace(0, rounds - 1, 5)})
+for row, name in zip(axes, ("plain", "no momentum")):
+    row[0].set_ylabel(name)
+    for ax, i in zip(row, chosen):
+        ax.plot(*ring[:400].T, ".", color="0.75", markersize=2)
+        ax.plot(*clouds[name, seeds[-1]][i][:400].T, ".", color=GREEN, markersize=3)
+        ax.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal")
+        modes, good = quality(clouds[name, seeds[-1]][i])
+        ax.set_title(f"{modes} modes, {good:.0%} good", fontsize=8)
+plots.show(
+    "Samples of two generators through training, over the ring of eight grey clouds. Above, the plain "
+    "recipe: all samples lie together and wander about. Below, without momentum: they spread over all eight."
+)
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.8), sharey=True)
+for i, name in enumerate(RECIPES):
+    ends = np.array([quality(clouds[name, seed][-1]) for seed in seeds])
+    for ax, values in zip(axes, ends.T):
+        ax.plot(values, np.full(len(seeds), i) + np.linspace(-0.15, 0.15, len(seeds)), plots.MARKERS[i])
+axes[0].set(xlim=(-0.3, 8.3), xlabel="modes hit, of 8", yticks=range(len(RECIPES)), yticklabels=RECIPES)
+axes[1].set(xlim=(-0.02, 1.02), xlabel="share of good samples")
+axes[0].invert_yaxis()
+plots.show(
+    "Modes hit and share of good samples for five recipes, one point a seed. Without momentum every seed "
+    "hits all eight modes, with a larger share of good samples than the plain recipe."
+)
+mean_good = {n: np.mean([quality(clouds[n, seed][-1])[1] for seed in seeds]) for n in RECIPES}
+modes_mended = min(quality(clouds["no momentum", seed][-1])[0] for seed in seeds)
+runtime.result("ring_good_plain", mean_good["plain"])
+runtime.result("ring_good_no_momentum", mean_good["no momentum"], at_least=0.6)
+runtime.result("ring_modes_no_momentum_worst_seed", modes_mended, at_least=8)
+assert budget.name == "smoke" or mean_good["no momentum"] > mean_good["plain"] + 0.1
+
+# %% [markdown]
+# **Look at** the two panels. Without momentum every seed finds all eight clouds. With the plain recipe the
+# samples stay together in one place, and the place moves on as soon as $D$ has learned it. Seeds differ: one
+# lucky run proves nothing. Compare the rows of the other mends: they were published with good reason, for
+# other networks and data, and need not help as much here, with these settings and this many steps. Nobody has
+# a mend that always works: measure, with several seeds.
+
+# %% [markdown]
+# ## 7. Digits
+#
+# Now MNIST. Before the training comes the question that is often left out: how good are the samples? There is
+# no likelihood to report. We ask a judge, the LeNet of lesson 06, which was trained on MNIST's training
+# images and never sees a fake during any training here.
+
+# %%
+judge = networks.lenet()
+looks = keras.Model(judge.layers[0].input, [judge.get_layer(name).output for name in ("F6", "output")])
+x_test = mnist.x_test[:, :, :, None].astype("float32") / 255
+
+
+def look(images):
+    """Return the judge's features F6 (n, 84) and its probabilities (n, 10) for images (n, 28, 28, 1)."""
+    parts = [looks(images[i : i + 500]) for i in range(0, len(images), 500)]
+    return [np.concatenate([ops.convert_to_numpy(part) for part in column]) for column in zip(*parts)]
+
+
+test_features, test_probabilities = look(x_test)
+accuracy = np.mean(test_probabilities.argmax(axis=1) == mnist.y_test)
+print(f"features {test_features.shape}, accuracy of the judge on test digits {accuracy:.4f}")
+assert accuracy > 0.985
+
+# %% [markdown]
+# Four measures, each a line or two.
+#
+# - **Confidence**: the share of samples for which the judge gives one class more than 90 %. Is each sample
+#   like some digit?
+# - **Class shares**: how often each digit is seen; the smallest of the ten tells whether one is missing.
+# - **Entropy** of these shares, $-\sum_c s_c \log s_c$. Ten equal shares have $\log 10 \approx 2.30$, a
+#   collapse on one class 0.
+
+
+# %%
+def confidence(probabilities):
+    return np.mean(probabilities.max(axis=1) > 0.9)
+
+
+def class_shares(probabilities):
+    return np.bincount(probabilities.argmax(axis=1), minlength=10) / len(probabilities)
+
+
+def entropy(shares):
+    seen = shares[shares > 0]
+    return np.sum(seen * np.log(1 / seen))
+
+
+# %% [markdown]
+# - **Fréchet distance**: fit a Gaussian to the features of real digits and one to those of the samples. With
+#   means $\mu$ and covariances $\Sigma$, the squared distance is
+#
+# $$\lVert \mu_r - \mu_g \rVert^2 + \operatorname{tr}\left(\Sigma_r + \Sigma_g
+# - 2 (\Sigma_r \Sigma_g)^{1/2}\right).$$
+#
+# (The trace of a matrix root is the sum of the roots of the eigenvalues.) It compares the whole sample, so
+# it also notices what is missing *within* a class. (Heusel et al., 2017, use the features of a network
+# trained on ImageNet; with those it is called FID. Our numbers cannot be compared with published ones.) Few
+# samples make the distance larger, so generators are compared at equal numbers of samples.
+
+
+# %%
+def frechet(a, b):
+    """Squared Fréchet distance between Gaussians fitted to features a (n, d) and b (m, d)."""
+    difference = a.mean(axis=0) - b.mean(axis=0)
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    eigenvalues = np.linalg.eigvals(cov_a @ cov_b).real  # not negative, but for rounding
+    trace_of_root = np.sum(np.sqrt(np.maximum(eigenvalues, 0)))
+    return difference @ difference + np.trace(cov_a + cov_b) - 2 * trace_of_root
+
+
+def measure(images):
+    features, probabilities = look(images)
+    shares = class_shares(probabilities)
+    return {
+        "confident": confidence(probabilities),
+        "smallest class": shares.min(),
+        "entropy": entropy(shares),
+        "Fréchet": frechet(features, reference),
+    }
+
+
+# %% [markdown]
+# A measure must itself be tested. The reference is a random half of the test digits. From the other half:
+# real digits as they are, only the ones, and blurred digits. And pure noise. **Before you
+# run the next cell, what do you expect**: which measure notices what?
+
+# %%
+order = np.random.default_rng(4).permutation(len(x_test))
+reference, others = test_features[order[:5000]], x_test[order[5000:]]
+n_samples = budget.pick(smoke=500, cpu=2000)
+real = others[:n_samples]
+cases = {
+    "real digits": real,
+    "only ones": others[mnist.y_test[order[5000:]] == 1],
+    "blurred": gaussian_filter(real, sigma=(0, 1.2, 1.2, 0)),
+    "noise": np.random.default_rng(5).uniform(size=real.shape).astype("float32"),
+}
+
+
+def print_table(rows):
+    print(f"{'':32}" + "".join(f"{name:>15}" for name in next(iter(rows.values()))))
+    for name, row in rows.items():
+        print(f"{name:32}" + "".join(f"{value:15.3f}" for value in row.values()))
+
+
+controls = {name: measure(images) for name, images in cases.items()}
+print_table(controls)
+
+# %%
+assert controls["real digits"]["confident"] > 0.97
+assert controls["only ones"]["entropy"] < 0.3  # confident, but one class
+assert controls["real digits"]["Fréchet"] < min(controls[name]["Fréchet"] for name in list(cases)[1:])
+
+# %% [markdown]
+# The first row is what a perfect generator would reach.
+#
+# ### Two forms
+#
+# The perceptrons of section 5 are the first form. The second is convolutional (after Radford et al., 2016):
+# the generator turns the noise into a small picture with many channels, and **transposed convolutions**
+# enlarge it, each by a factor 2. The discriminator goes the other way, with stride 2 instead of pooling.
+
+
+# %%
+def conv_generator(latent=LATENT, channels=32):
+    kernel = {"kernel_size": 4, "strides": 2, "padding": "same"}
+    return keras.Sequential(
+        [
+            keras.Input((latent,)),
+            layers.Dense(7 * 7 * channels, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Reshape((7, 7, channels)),
+            layers.Conv2DTranspose(channels // 2, use_bias=False, **kernel),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2DTranspose(1, activation="sigmoid", **kernel),
+        ]
+    )
+
+
+# %%
+def conv_discriminator(channels=16, width=128):
+    kernel = {"kernel_size": 4, "strides": 2, "padding": "same", "activation": "leaky_relu"}
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(channels, **kernel),
+            layers.Conv2D(2 * channels, **kernel),
+            layers.Flatten(),
+            layers.Dense(width, activation="leaky_relu"),
+            layers.Dense(1),
+        ]
+    )
+
+
+pairs = {"perceptrons": [mlp_generator(), mlp_discriminator()]}
+pairs["convolutions"] = [conv_generator(), conv_discriminator()]
+for name, pair in pairs.items():
+    sizes = [f"{network.count_params():,}" for network in pair]
+    print(f"{name:12} generator {sizes[0]}, discriminator {sizes[1]} parameters")
+
+# %% [markdown]
+# ### Training, with what helps
+#
+# Both learning rates are 0.001 and $\beta_1 = 0.5$. To the algorithm of section 3 we add three things.
+#
+# 1. **The gradient penalty** of section 6, with $\gamma = 1$. What does it do here?
+# 2. **Noise with a discrete part.** $G$ is continuous and a Gaussian $z$ has no gaps, so between two digits
+#    $G$ must make something that is neither (Khayatkhoei et al., 2018). But $p_z$ is ours to choose. We take
+#    16 standard normal numbers and one of 10 categories, as a vector with one 4 and nine zeros, so that it is
+#    about as long as the other part (Gurumurthy et al., 2017, learn a mixture of Gaussians for this).
+#    Nothing tells $G$ what a category should mean.
+# 3. **The average of the generator's weights**, $\bar\theta_g \leftarrow \beta \bar\theta_g + (1 - \beta)
+#    \theta_g$ with $\beta = 0.999$ (Yazıcı et al., 2019). The players circle around each other; the average
+#    takes out the circling. It is not used in the training, only for samples.
+
+# %%
+NORMALS, KINDS, SCALE = 16, 10, 4.0
+
+
+class DigitGAN(PenalisedGAN):
+    def __init__(self, generator, discriminator, gamma=1.0, beta=0.999):
+        super().__init__(generator, discriminator)
+        self.gamma, self.beta = gamma, beta
+        self.average = keras.models.clone_model(generator)
+        self.average.set_weights(generator.get_weights())
+
+    def noise(self, m):
+        z = keras.random.normal((m, NORMALS), seed=self.seed_generator)
+        if self.generator.input_shape[-1] == NORMALS:  # no discrete part
+            return z
+        kind = keras.random.randint((m,), 0, KINDS, seed=self.seed_generator)
+        return ops.concatenate([z, SCALE * ops.one_hot(kind, KINDS)], axis=-1)
+
+    def train_step(self, batch):
+        logs = super().train_step(batch)
+        pairs = zip(self.average.trainable_variables, self.generator.trainable_variables)
+        for mean, weight in pairs:
+            mean.assign(self.beta * mean + (1 - self.beta) * weight)
+        return logs
+
+
+# %% [markdown]
+# One more detail. Batch normalisation keeps the mean and variance of each unit, and those belong to the
+# weights with which they were counted. The averaged network needs its own: one pass over a large batch.
+
+
+# %%
+z_normal = np.random.default_rng(6).normal(size=(n_samples, NORMALS))
+z_kind = SCALE * np.eye(KINDS)[np.arange(n_samples) % KINDS]
+z_eval = np.concatenate([z_normal, z_kind], axis=1).astype("float32")
+
+
+def settle(network):
+    """Give batch normalisation the statistics of the batch z_eval under the present weights."""
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.0  # the new statistics replace the old ones
+    network(z_eval[:, : network.input_shape[-1]], training=True)
+
+
+def samples(network):
+    """Return G(z) for every z of z_eval, shape (n_samples, 28, 28, 1)."""
+    z = z_eval[:, : network.input_shape[-1]]
+    parts = [network(z[i : i + 500]) for i in range(0, len(z), 500)]
+    return np.concatenate([ops.convert_to_numpy(part) for part in parts])
+
+
+# %% [markdown]
+# The callback judges both generators after each epoch, always with the same $z$, and keeps some pictures.
+
+
+# %%
+class Watch(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.started, self.rows, self.pictures = time.perf_counter(), [], []
+
+    def on_epoch_end(self, epoch, logs=None):
+        settle(self.model.average)
+        seconds = time.perf_counter() - self.started
+        raw, averaged = (samples(network) for network in (self.model.generator, self.model.average))
+        self.rows.append({**logs, "raw": measure(raw), "averaged": measure(averaged), "seconds": seconds})
+        self.pictures.append(averaged[:60])
+        print(
+            f"epoch {epoch + 1:2}: {seconds:4.0f} s, d_loss {logs['d_loss']:.2f},"
+            f" g_loss {logs['g_loss']:.2f},"
+            f" confident {self.rows[-1]['averaged']['confident']:.0%},"
+            f" Fréchet {self.rows[-1]['averaged']['Fréchet']:.1f}"
+        )
+
+
+# %%
+def train(generator, discriminator, epochs, gamma=1.0):
+    """Train on MNIST; return the model and what the callback has seen."""
+    gan, watch = DigitGAN(generator, discriminator, gamma), Watch()
+    gan.compile(
+        d_optimizer=keras.optimizers.Adam(learning_rate=1e-3, beta_1=0.5),
+        g_optimizer=keras.optimizers.Adam(learning_rate=1e-3, beta_1=0.5),
+        jit_compile=budget.name != "smoke",  # XLA: quicker steps, but some seconds to compile
+    )
+    images = x_train[: budget.pick(smoke=10 * BATCH, cpu=usable)]
+    gan.fit(images, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[watch])
+    return gan, watch
+
+
+# %% [markdown]
+# First a short comparison, two epochs each (937 steps an epoch; in each step $D$ is updated once and $G$
+# once): the convolutional pair with neither penalty nor discrete part, with the penalty, and the perceptrons
+# with both. The third thing, the average, is kept in all runs, and the table below judges the averaged
+# generator. Its last line shows what the long run reaches without the average.
+
+# %%
+ALL = NORMALS + KINDS
+short = budget.pick(smoke=1, cpu=2)
+attempts = {
+    "convolution, plain": lambda: train(conv_generator(NORMALS), conv_discriminator(), short, gamma=0.0),
+    "+ penalty": lambda: train(conv_generator(NORMALS), conv_discriminator(), short),
+    "perceptrons, all": lambda: train(mlp_generator(ALL), mlp_discriminator(), short),
+}
+watches = {}
+for name, attempt in attempts.items():
+    print(name)
+    keras.utils.set_random_seed(1)
+    watches[name] = attempt()[1]
+
+# %% [markdown]
+# **Before you run the next cell, what do you expect** of the convolutional pair with everything? This is the
+# long run. In the `gpu` budget the networks are larger, too.
+
+# %%
+keras.utils.set_random_seed(1)
+channels, epochs = budget.pick(smoke=32, cpu=32, gpu=128), budget.pick(smoke=2, cpu=7, gpu=40)
+gan, watch = train(conv_generator(ALL, channels), conv_discriminator(channels // 2), epochs)
+generator = gan.average
+
+# %%
+if budget.name == "smoke":
+    networks.load_weights(generator, "gan")
+    print("weights: shipped with the course (trained by this notebook in the cpu budget)")
+else:
+    print(f"weights: trained here, {epochs * usable // BATCH:,} steps")
+images = samples(generator)
+
+# %% [markdown]
+# ### The verdict
+#
+# (In the `smoke` budget the long run's weights are those that ship; the other rows come from a few steps.)
+
+# %%
+final = measure(images)
+ends = {name: log.rows[-1]["averaged"] for name, log in watches.items()}
+print_table(
+    {
+        "real digits": controls["real digits"],
+        f"perceptrons, all, {short} epochs": ends["perceptrons, all"],
+        f"convolution, plain, {short} epochs": ends["convolution, plain"],
+        f"+ penalty, {short} epochs": ends["+ penalty"],
+        f"+ discrete part, {short} epochs": watch.rows[short - 1]["averaged"],
+        f"the same, {epochs} epochs": final,
+        "    without the average": watch.rows[-1]["raw"],
+    }
+)
+
+# %%
+runtime.result("mnist_gan_confident", final["confident"], at_least=0.90)
+runtime.result("mnist_gan_smallest_class_share", final["smallest class"], at_least=0.03)
+runtime.result("mnist_gan_class_entropy", final["entropy"])
+runtime.result("mnist_gan_frechet", final["Fréchet"])
+runtime.result("mnist_gan_frechet_of_real_digits", controls["real digits"]["Fréchet"])
+runtime.result("mnist_mlp_gan_confident", watches["perceptrons, all"].rows[-1]["averaged"]["confident"])
+runtime.result("mnist_gan_confident_without_average", watch.rows[-1]["raw"]["confident"])
+
+# %% [markdown]
+# **Look at** the convolutional rows from top to bottom: plain, with the penalty, with the discrete part too,
+# all at the same number of steps, then the long run. One seed each: small differences may be chance.
+
+# %%
+figure, axes = plt.subplots(2, 1, figsize=(6.4, 3.4), height_ratios=[3, 1])
+plots.image_grid(images[:36], columns=12, ax=axes[0])
+axes[0].set_title("convolution, end: not selected", fontsize=10)
+plots.image_grid(watches["perceptrons, all"].pictures[-1][:12], columns=12, ax=axes[1])
+axes[1].set_title(f"perceptrons, {short} epochs", fontsize=10)
+plots.show(
+    "Thirty-six digits of the convolutional generator, most of them readable, with sharp strokes, and below "
+    "twelve of the perceptrons, rougher and with broken strokes."
+)
+
+# %% [markdown]
+# **Look at** the edges of the strokes. They are sharp: blurred edges would be easy to recognise as a fake.
+# This is the main difference from the samples of the variational autoencoder. (The perceptrons had fewer
+# epochs; the fair comparison is the table.)
+#
+# ### Along the training
+
+
+# %%
+def draw_losses(ax):
+    for name, line, color, level in (("d_loss", "-", BLUE, np.log(4)), ("g_loss", "--", GREEN, np.log(2))):
+        values = [row[name] for row in watch.rows]
+        ax.plot(np.arange(1, len(values) + 1), values, line, color=color, label=name)
+        ax.axhline(level, color=color, linestyle=":")
+    ax.set(title="losses (dotted: at $D = 1/2$)")
+    ax.legend(fontsize=8)
+
+
+curves = {
+    "averaged": (watch, "averaged", GREEN, "o-"),
+    "last step": (watch, "raw", ORANGE, "s--"),
+    "perceptrons, averaged": (watches["perceptrons, all"], "averaged", "0.4", "^-."),
+}
+
+
+def draw_measure(ax, key):
+    for label, (log, kind, color, style) in curves.items():
+        values = [row[kind][key] for row in log.rows]
+        ax.plot(np.arange(1, len(values) + 1), values, style, color=color, markersize=4, label=label)
+    ax.axhline(controls["real digits"][key], color="black", linestyle=":", label="real digits")
+    ax.set(title=key, yscale="log" if key == "Fréchet" else "linear")
+
+
+# %%
+figure, axes = plt.subplots(2, 2, figsize=(8.4, 5.0), sharex=True)
+draw_losses(axes[0, 0])
+for ax, key in zip(axes.flat[1:], ("confident", "entropy", "Fréchet")):
+    draw_measure(ax, key)
+axes[0, 1].legend(fontsize=8, loc="lower right")
+for ax in axes[1]:
+    ax.set_xlabel("epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+plots.show(
+    "Four panels over the epochs. The losses soon stay level. The share of confident samples rises, the "
+    "entropy stays near that of real digits, the Fréchet distance falls, on a logarithmic axis, while the "
+    "losses say nothing of it."
+)
+
+# %% [markdown]
+# **Look at** the losses, and then at the other panels. The loss of a GAN is no measure of its samples: each
+# player is measured against an opponent that changes. This is why we need a judge. And compare the average
+# with the last step: in the first two epochs it is behind, because it still remembers the beginning; later it
+# is ahead.
+
+# %%
+kept = sorted({int(i) for i in np.linspace(0, len(watch.pictures) - 1, 5)})
+plots.image_grid(np.concatenate([watch.pictures[i][:10] for i in kept]), columns=10, scale=0.5)
+plots.show(
+    "Ten digits, each column from the same z, one row an epoch, from the first to the last. Blots become "
+    "strokes and strokes digits; some columns change their class on the way."
+)
+print("epochs", ", ".join(str(i + 1) for i in kept))
+
+# %% [markdown]
+# One column is the work of one $z$, and each of the ten columns has another category. From the first rows to
+# the next a column may change from one digit to another; later mostly the form of the strokes changes.
+#
+# ### Has it collapsed?
+#
+# The class shares say that no class is missing. Do the samples differ enough from each other? Take each
+# sample's distance to its nearest neighbour among the other samples, and the same for real digits. A
+# generator that repeats itself has small ones. And the distance to the nearest *training* image: a generator
+# that copies most of its samples has a median of zero there.
+
+
+# %%
+def nearest(a, b, same=False):
+    """Median over the rows of a of the distance to the nearest row of b (another one if `same`)."""
+    a, b = (images.reshape(len(images), -1) for images in (a, b))
+    squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1) - 2 * a @ b.T
+    if same:
+        np.fill_diagonal(squares, np.inf)
+    return np.median(np.sqrt(np.maximum(squares.min(axis=1), 0)))
+
+
+few, train_few = budget.pick(smoke=200, cpu=1000), budget.pick(smoke=2000, cpu=usable)
+for name, kind in {"real digits": real, "samples": images}.items():
+    among, to_train = nearest(kind[:few], kind[:few], same=True), nearest(kind[:few], x_train[:train_few])
+    print(f"{name:12} nearest among themselves {among:.2f}, nearest training image {to_train:.2f}")
+assert to_train > 1  # most are no copies: two real digits that look alike are several units apart
+
+# %% [markdown]
+# ## 8. What it is used for
+#
+# Whoever can draw from a distribution can make things that look real. GANs have been used to fill in missing
+# parts of pictures (inpainting), to enlarge pictures, to turn sketches into photographs, to make
+# three-dimensional objects, speech and music, to add training data where examples are few, in teaching and in
+# art. The same skill makes faces of people who do not exist for false accounts, and pictures, voices, videos
+# and news of things that never happened. Two facts are worth keeping in mind. A discriminator that recognises
+# fakes is also what the next generator is trained against, so detection alone does not settle the matter. And
+# a generator reproduces its data, with its gaps and prejudices: section 6 shows that it may drop whole parts
+# of it, even parts that are not rare, and so make the gaps larger. For many of these uses diffusion models
+# have since taken the place of GANs; the questions have stayed.
+#
+# Our generator makes digits, but we cannot ask it for a seven. Lesson 12 gives it inputs with a meaning.
+
+# %% [markdown]
+# ## Summary
+#
+# - A GAN is a game, $\min_G \max_D V(D, G)$, with $V = \mathbb E \log D(x) + \mathbb E \log(1 - D(G(z)))$.
+# - For a fixed generator $D^* = p^* / (p^* + p_g)$ and $V(D^*, G) = -\log 4 + 2\, JSD(p^*, p_g)$. At the end
+#   $p_g = p^*$, $D = \frac12$, $V = -\log 4$.
+# - Goodfellow's algorithm takes $k$ steps of $D$ and one of $G$. The generator learns only from the gradient
+#   that comes through the discriminator.
+# - $\log(1 - D)$ saturates when fakes are recognised; $-\log D$ does not. They have the same aim and
+#   different gradients.
+# - Mode collapse: good samples of a part of the data. Whether it happens depends on optimiser, rates and
+#   chance, and has to be measured over several seeds.
+# - The losses do not measure the samples. Ask a judge: confidence, class shares and their entropy, Fréchet
+#   distance, always beside the values of real data.
+#
+# **Now you:** the lab is [`../labs/11_gan.ipynb`](../labs/11_gan.ipynb).
+#
+# ## References
+#
+# - I. Goodfellow, J. Pouget-Abadie, M. Mirza, B. Xu, D. Warde-Farley, S. Ozair, A. Courville, Y. Bengio
+#   (2014). *Generative adversarial nets.* NeurIPS. [arXiv:1406.2661](https://arxiv.org/abs/1406.2661)
+# - I. Goodfellow (2016). *NIPS 2016 tutorial: generative adversarial networks.*
+#   [arXiv:1701.00160](https://arxiv.org/abs/1701.00160)
+# - A. Radford, L. Metz, S. Chintala (2016). *Unsupervised representation learning with deep convolutional
+#   generative adversarial networks.* ICLR. [arXiv:1511.06434](https://arxiv.org/abs/1511.06434)
+# - M. Arjovsky, L. Bottou (2017). *Towards principled methods for training generative adversarial networks.*
+#   ICLR. [arXiv:1701.04862](https://arxiv.org/abs/1701.04862)
+# - M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter (2017). *GANs trained by a two
+#   time-scale update rule converge to a local Nash equilibrium.* NeurIPS.
+#   [arXiv:1706.08500](https://arxiv.org/abs/1706.08500)
+# - Z. Lin, A. Khetan, G. Fanti, S. Oh (2018). *PacGAN: the power of two samples in generative adversarial
+#   networks.* NeurIPS. [arXiv:1712.04086](https://arxiv.org/abs/1712.04086)
+# - S. Gurumurthy, R. K. Sarvadevabhatla, R. V. Babu (2017). *DeLiGAN: generative adversarial networks for
+#   diverse and limited data.* CVPR. [arXiv:1706.02071](https://arxiv.org/abs/1706.02071)
+# - M. Khayatkhoei, A. Elgammal, M. Singh (2018). *Disconnected manifold learning for generative adversarial
+#   networks.* NeurIPS. [arXiv:1806.00880](https://arxiv.org/abs/1806.00880)
+# - L. Mescheder, A. Geiger, S. Nowozin (2018). *Which training methods for GANs do actually converge?* ICML.
+#   [arXiv:1801.04406](https://arxiv.org/abs/1801.04406)
+# - Y. Yazıcı, C.-S. Foo, S. Winkler, K.-H. Yap, G. Piliouras, V. Chandrasekhar (2019). *The unusual
+#   effectiveness of averaging in GAN training.* ICLR.
+#   [arXiv:1806.04498](https://arxiv.org/abs/1806.04498)
