@@ -378,7 +378,7 @@ generators["beta_1 = 0, averaged"] = average
 print(f"at the end of the game: d_loss {np.log(4):.2f}, g_loss {np.log(2):.2f}")
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.0), sharey=True)
+figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5), sharey=True)
 scores = {}
 for ax, (name, network) in zip(axes, generators.items()):
     points = ops.convert_to_numpy(network(z_test))
