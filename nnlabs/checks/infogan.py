@@ -89,6 +89,9 @@ def _of_entropies(combine: Callable) -> Callable:
         "this is H(Y) - H(X, Y), which is -H(X|Y): H(X) is not in it yet.": _of_entropies(
             lambda h_x, h_y, h_xy: h_y - h_xy
         ),
+        "this is H(X) - H(X, Y), which is -H(Y|X): H(Y) is not in it yet.": _of_entropies(
+            lambda h_x, h_y, h_xy: h_x - h_xy
+        ),
         "this is H(Y|X), what remains unknown; it is subtracted from H(Y).": _of_entropies(
             lambda h_x, h_y, h_xy: h_xy - h_x
         ),

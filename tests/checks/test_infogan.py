@@ -206,6 +206,10 @@ ANSWERS = {
                 "H(X) is not in it yet",
             ),
             (
+                lambda joint: scipy_entropy(joint.sum(1)) - scipy_entropy(joint.ravel()),
+                "H(Y) is not in it yet",
+            ),
+            (
                 lambda joint: scipy_entropy(joint.sum(1)) - conditional_by_columns(joint.T),
                 "are rows and columns mixed up",
             ),
