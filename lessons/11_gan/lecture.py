@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1.5, cpu: 6}
+#     minutes: {smoke: 1.5, cpu: 7.5}
 #     networks: {gan: generator}
 # ---
 
