@@ -14,6 +14,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from tqdm import tqdm
 
 from tools.course import ROOT, CourseError
 
@@ -138,3 +139,9 @@ def execute(
         # A widget lives as long as its kernel; a stored one is an error message.
         cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     return seconds
+
+
+def execute_with_bar(notebook: NotebookNode, path: Path, budget: str | None = None) -> int:
+    """Do as :func:`execute` does, with a progress bar over the code cells."""
+    with tqdm(total=len(_code_cells(notebook)), unit="cell", desc=path.stem) as bar:
+        return execute(notebook, path, budget, each=bar.update)

@@ -9,7 +9,6 @@ import argparse
 import sys
 
 import nbformat
-from tqdm import tqdm
 
 from tools import execute
 from tools.course import ROOT, CourseError, find_lesson, read_notebook
@@ -23,9 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         path = find_lesson(options.lesson).notebook("solutions")
         notebook = read_notebook(path)
-        count = sum(cell.cell_type == "code" for cell in notebook.cells)
-        with tqdm(total=count, unit="cell", desc=path.stem) as bar:
-            seconds = execute.execute(notebook, path, each=bar.update)
+        seconds = execute.execute_with_bar(notebook, path)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1

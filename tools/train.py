@@ -15,7 +15,6 @@ from pathlib import Path
 
 import jupytext
 from nbformat.v4 import new_code_cell
-from tqdm import tqdm
 
 from tools import build, execute
 from tools.course import CourseError, Lesson, find_lesson
@@ -37,21 +36,19 @@ with zipfile.ZipFile({path!r}, "w") as archive:
 def networks(lesson: Lesson) -> dict[str, str]:
     """Return the networks that a lecture gives: from the name of the file to the name of the variable."""
     header = jupytext.read(lesson.lecture, fmt="py:percent").metadata.get("nnlabs", {})
-    found = dict(header.get("networks", {}))
-    if not found:
-        raise CourseError(f"The header of {lesson.name}/lecture.py names no networks. See CONTRIBUTING.md.")
-    return found
+    return dict(header.get("networks", {}))
 
 
 def train(lesson: Lesson, folder: Path) -> Path:
     """Execute the lecture and return the archive of its networks."""
+    given = networks(lesson)
+    if not given:
+        raise CourseError(f"The header of {lesson.name}/lecture.py names no networks. See CONTRIBUTING.md.")
     path = folder.resolve() / "networks.zip"
-    models = ", ".join(f"{name!r}: {variable}" for name, variable in networks(lesson).items())
+    models = ", ".join(f"{name!r}: {variable}" for name, variable in given.items())
     notebook = build.prepare(lesson.lecture, f"notebooks/{lesson.name}.ipynb")
     notebook.cells.append(new_code_cell(KEEP.format(path=str(path), models=models)))
-    count = sum(cell.cell_type == "code" for cell in notebook.cells)
-    with tqdm(total=count, unit="cell", desc=lesson.name) as bar:
-        execute.execute(notebook, lesson.notebook("notebooks"), "cpu", each=bar.update)
+    execute.execute_with_bar(notebook, lesson.notebook("notebooks"), "cpu")
     return path
 
 

@@ -518,19 +518,32 @@ def _train_step_updates(attempt: Callable) -> None:
     expect.close(found, expected, "after one step, the result", next(hints, ""), **FLOAT32)
 
 
-@train_step.property
-def _train_step_compiles(attempt: Callable) -> None:
+def _compiled(function: Callable, works: str, hint: str) -> Callable:
+    """Return ``function`` compiled by tf.function, which tells a failure as a wrong answer."""
     import tensorflow as tf
 
+    compiled = tf.function(function, autograph=False)
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return compiled(*arguments)
+        except Exception as error:
+            message = " ".join(str(error).split())[:80]
+            raise expect.WrongError(
+                f"{works}, but not compiled by tf.function: {type(error).__name__}: {message}.", hint
+            ) from None
+
+    return call
+
+
+@train_step.property
+def _train_step_compiles(attempt: Callable) -> None:
     players = _players()
-    try:
-        losses = tf.function(lambda *batch: attempt(*players, *batch), autograph=False)(*_minibatch())
-    except Exception as error:
-        message = " ".join(str(error).split())[:80]
-        raise expect.WrongError(
-            f"train_step works once, but not compiled by tf.function: {type(error).__name__}: {message}.",
-            "inside a compiled step use keras.ops, not NumPy and not float().",
-        ) from None
+    losses = _compiled(
+        lambda *batch: attempt(*players, *batch),
+        "train_step works once",
+        "inside a compiled step use keras.ops, not NumPy and not float().",
+    )(*_minibatch())
     expect.close(losses, _outcome(train_step.reference)["losses"], "the losses of a compiled step", **FLOAT32)
 
 
@@ -608,19 +621,15 @@ def _update_average_assigns(attempt: Callable) -> None:
 
 @update_average.property
 def _update_average_compiles(attempt: Callable) -> None:
-    import tensorflow as tf
 
     average, network = _averages()
     before = average.get_weights()
-    compiled = tf.function(lambda: attempt(average, network, 0.5), autograph=False)
-    try:
-        compiled()
-    except Exception as error:
-        message = " ".join(str(error).split())[:80]
-        raise expect.WrongError(
-            f"update_average works, but not compiled by tf.function: {type(error).__name__}: {message}.",
-            "assign to each weight: weight.assign(value).",
-        ) from None
+    compiled = _compiled(
+        lambda: attempt(average, network, 0.5),
+        "update_average works",
+        "assign to each weight: weight.assign(value).",
+    )
+    compiled()
     network.set_weights([weight + 1 for weight in network.get_weights()])
     compiled()
     moved = [
