@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import multiprocessing
 import os
@@ -142,6 +143,7 @@ def _serve(pipe: Connection, log: str, parent: int) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.WARNING)
     logger.handlers, logger.propagate = [handler], False
+    gc.freeze()  # the libraries stay; to look through them again costs a fifth of a second a submission
     while True:
         try:
             work, setting = pipe.recv()
