@@ -14,9 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from nnlabs.checks import expect
-from nnlabs.checks.exercise import exercise
+from nnlabs.checks.exercise import KERAS_SECONDS, exercise
 
-KERAS_SECONDS = 60.0  # the first call into TensorFlow can take many seconds on a busy machine
 SLOW = 20  # times the reference's time: a loop over pixels takes 50 times or more
 SLACK = 0.03  # seconds that are never too many
 

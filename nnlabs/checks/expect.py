@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+FLOAT32 = {"rtol": 1e-4, "atol": 1e-5}  # of results that Keras computes
+
 
 class WrongError(Exception):
     """An expectation is not met.

@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 
 from nnlabs.checks import expect
-from nnlabs.checks.exercise import exercise
-
-KERAS_SECONDS = 60.0  # the first call into TensorFlow can take many seconds on a busy machine
-FLOAT32 = {"rtol": 1e-4, "atol": 1e-5}
+from nnlabs.checks.exercise import KERAS_SECONDS, exercise
+from nnlabs.checks.expect import FLOAT32
 
 
 def _sigmoid(a: np.ndarray) -> np.ndarray:

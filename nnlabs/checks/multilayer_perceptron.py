@@ -15,12 +15,10 @@ import numpy as np
 
 from nnlabs import data
 from nnlabs.checks import expect
-from nnlabs.checks.exercise import exercise
+from nnlabs.checks.exercise import KERAS_SECONDS, exercise
 
 Parameters = list[tuple[np.ndarray, np.ndarray]]
 Activation = Callable[[np.ndarray], np.ndarray]
-
-KERAS_SECONDS = 60.0  # the first call into TensorFlow can take many seconds on a busy machine
 
 
 def _random_parameters(sizes: list[int], seed: int, scale: float = 1.0) -> Parameters:

@@ -13,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnlabs.checks import expect
-from nnlabs.checks.exercise import exercise
-
-KERAS_SECONDS = 60.0  # the first call into TensorFlow can take many seconds on a busy machine
+from nnlabs.checks.exercise import KERAS_SECONDS, exercise
 
 
 def _expect_array(found: Any, what: str) -> None:

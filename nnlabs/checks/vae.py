@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from nnlabs.checks import expect
-from nnlabs.checks.exercise import exercise
+from nnlabs.checks.exercise import KERAS_SECONDS, exercise
+from nnlabs.checks.expect import FLOAT32
 
-KERAS_SECONDS = 60.0  # the first call into TensorFlow can take many seconds on a busy machine
-FLOAT32 = {"rtol": 1e-4, "atol": 1e-5}
 LOG_2PI = np.log(2 * np.pi)
 
 

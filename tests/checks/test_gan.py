@@ -421,5 +421,5 @@ def test_the_mistakes_of_a_step_differ_from_the_right_one(mistake):
     from nnlabs.checks import expect
 
     right = gan._outcome(gan.train_step.reference)
-    assert not expect.same(gan._outcome(gan._step(**mistake)), right, **gan.FLOAT32)
-    assert expect.same(gan._outcome(gan._step()), right, **gan.FLOAT32)
+    assert not expect.same(gan._outcome(gan._step(**mistake)), right, **expect.FLOAT32)
+    assert expect.same(gan._outcome(gan._step()), right, **expect.FLOAT32)
