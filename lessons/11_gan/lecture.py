@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1.5, cpu: 7.5}
+#     minutes: {smoke: 1.5, cpu: 6}
 #     networks: {gan: generator}
 # ---
 
@@ -24,7 +24,7 @@
 # - judge generated images by numbers: confidence, classes, Fréchet distance.
 
 # %%
-from nnlabs import animation, data, networks, plots, runtime
+from nnlabs import animation, data, networks, plots, runtime, training
 
 budget = runtime.setup(seed=1)
 # %%
@@ -970,7 +970,7 @@ for name, pair in pairs.items():
 #
 # Both learning rates are 0.001 and $\beta_1 = 0.5$. To the algorithm of section 3 we add three things.
 #
-# 1. **The gradient penalty** of section 6, with $\gamma = 1$. What does it do here?
+# 1. **The gradient penalty** of section 6, with the same $\gamma = 0.1$. What does it do here?
 # 2. **Noise with a discrete part.** $G$ is continuous and a Gaussian $z$ has no gaps, so between two digits
 #    $G$ must make something that is neither (Khayatkhoei et al., 2018). But $p_z$ is ours to choose. We take
 #    16 standard normal numbers and one of 10 categories, as a vector with one 4 and nine zeros, so that it is
@@ -985,7 +985,7 @@ NORMALS, KINDS, SCALE = 16, 10, 4.0
 
 
 class DigitGAN(PenalisedGAN):
-    def __init__(self, generator, discriminator, gamma=1.0, beta=0.999):
+    def __init__(self, generator, discriminator, gamma, beta=0.999):
         super().__init__(generator, discriminator)
         self.gamma, self.beta = gamma, beta
         self.average = keras.models.clone_model(generator)
@@ -1056,7 +1056,7 @@ class Watch(keras.callbacks.Callback):
 
 
 # %%
-def train(generator, discriminator, epochs, gamma=1.0):
+def train(generator, discriminator, epochs, gamma=PenalisedGAN.gamma):
     """Train on MNIST; return the model and what the callback has seen."""
     gan, watch = DigitGAN(generator, discriminator, gamma), Watch()
     gan.compile(
@@ -1064,8 +1064,10 @@ def train(generator, discriminator, epochs, gamma=1.0):
         g_optimizer=keras.optimizers.Adam(learning_rate=1e-3, beta_1=0.5),
         jit_compile=budget.name != "smoke",  # XLA: quicker steps, but some seconds to compile
     )
-    images = x_train[: budget.pick(smoke=10 * BATCH, cpu=usable)]
-    gan.fit(images, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[watch])
+    batches = training.minibatches(x_train, BATCH)
+    steps = budget.pick(smoke=10, cpu=usable // BATCH)
+    chunks = {"steps_per_epoch": steps, "epochs": epochs, "shuffle": False}  # the batches are shuffled
+    gan.fit(batches, verbose=0, callbacks=[watch], **chunks)
     return gan, watch
 
 
@@ -1095,7 +1097,7 @@ for name, attempt in attempts.items():
 
 # %%
 keras.utils.set_random_seed(1)
-channels, epochs = budget.pick(smoke=32, cpu=32, gpu=128), budget.pick(smoke=2, cpu=7, gpu=40)
+channels, epochs = budget.pick(smoke=32, cpu=32, gpu=128), budget.pick(smoke=2, cpu=5, gpu=40)
 gan, watch = train(conv_generator(ALL, channels), conv_discriminator(channels // 2), epochs)
 generator = gan.average
 
@@ -1138,7 +1140,10 @@ runtime.result("mnist_gan_confident_without_average", watch.rows[-1]["raw"]["con
 
 # %% [markdown]
 # **Look at** the convolutional rows from top to bottom: plain, with the penalty, with the discrete part too,
-# all at the same number of steps, then the long run. One seed each: small differences may be chance.
+# all at the same number of steps, then the long run. One seed each: small differences may be chance. The
+# penalty shows only later. In a run of seven epochs without it, 95 % of the samples were confident, but the
+# Fréchet distance stayed at 8 and the rarest digit at 6 %: clearer digits, less varied. A single measure can
+# be improved at the cost of another.
 
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(6.4, 3.4), height_ratios=[3, 1])
@@ -1202,8 +1207,7 @@ plots.show(
 # %% [markdown]
 # **Look at** the losses, and then at the other panels. The loss of a GAN is no measure of its samples: each
 # player is measured against an opponent that changes. This is why we need a judge. And compare the average
-# with the last step: in the first two epochs it is behind, because it still remembers the beginning; later it
-# is ahead.
+# with the last step: at first it is behind, because it still remembers the beginning; at the end it is ahead.
 
 # %%
 kept = sorted({int(i) for i in np.linspace(0, len(watch.pictures) - 1, 5)})

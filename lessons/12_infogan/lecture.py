@@ -24,7 +24,7 @@
 # - read real digits with $Q$, without having trained on a label.
 
 # %%
-from nnlabs import data, networks, plots, runtime, widgets
+from nnlabs import data, networks, plots, runtime, training, widgets
 
 budget = runtime.setup(seed=1)
 # %%
@@ -585,8 +585,7 @@ class Pairs(keras.Model):
 
 # %%
 def batches(size):
-    pairs = tf.data.Dataset.from_tensor_slices((digits, copies)).shuffle(len(digits), seed=1).repeat()
-    return pairs.batch(size, drop_remainder=True).prefetch(2)
+    return training.minibatches((digits, copies), size, seed=1)
 
 
 SEED, PAIR_STEPS = 1, budget.pick(smoke=2, cpu=1500)
