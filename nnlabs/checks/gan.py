@@ -550,13 +550,9 @@ def _train_step_compiles(attempt: Callable) -> None:
 
 def _averages() -> tuple[Any, Any]:
     """Return two networks of the same form with different weights."""
-    return _players()[0], _other()
-
-
-def _other() -> Any:
-    network = _players()[0]
+    average, network = _players()[0], _players()[0]
     network.set_weights([1.0 - 2.0 * weight for weight in network.get_weights()])
-    return network
+    return average, network
 
 
 _WRONG_AVERAGES: dict[str, Callable] = {
@@ -619,7 +615,6 @@ def _update_average_assigns(attempt: Callable) -> None:
 
 @update_average.property
 def _update_average_compiles(attempt: Callable) -> None:
-
     average, network = _averages()
     before = average.get_weights()
     compiled = _compiled(
@@ -657,16 +652,19 @@ def _root_trace(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(np.maximum(np.linalg.eigvals(a @ b).real, 0)).sum())
 
 
-def _frechet(a: np.ndarray, b: np.ndarray, means: float = 1.0, cross: float = 2.0, ddof: int = 1) -> float:
+def _frechet(
+    a: np.ndarray,
+    b: np.ndarray,
+    root: Callable[[np.ndarray, np.ndarray], float] = _root_trace,
+    *,
+    means: float = 1.0,
+    cross: float = 2.0,
+    ddof: int = 1,
+) -> float:
+    """Return the distance, or what it becomes with another root, factor or divisor."""
     difference = a.mean(axis=0) - b.mean(axis=0)
     A, B = (np.cov(features.T, ddof=ddof) for features in (a, b))
-    return float(means * difference @ difference + np.trace(A) + np.trace(B) - cross * _root_trace(A, B))
-
-
-def _elementwise(a: np.ndarray, b: np.ndarray, root: Callable) -> float:
-    difference = a.mean(axis=0) - b.mean(axis=0)
-    A, B = np.cov(a.T), np.cov(b.T)
-    return float(difference @ difference + np.trace(A) + np.trace(B) - 2 * root(A, B))
+    return float(means * difference @ difference + np.trace(A) + np.trace(B) - cross * root(A, B))
 
 
 @exercise(
@@ -682,13 +680,13 @@ def _elementwise(a: np.ndarray, b: np.ndarray, root: Callable) -> float:
         "this is the squared distance of the means only; where are the covariances?": lambda a, b: float(
             np.sum(np.square(a.mean(axis=0) - b.mean(axis=0)))
         ),
-        "np.sqrt takes the root of each number; a root of the matrix is wanted.": lambda a, b: _elementwise(
+        "np.sqrt takes the root of each number; a root of the matrix is wanted.": lambda a, b: _frechet(
             a, b, lambda A, B: np.trace(np.sqrt(A @ B))
         ),
-        "A * B multiplies number by number; the matrix product is A @ B.": lambda a, b: _elementwise(
+        "A * B multiplies number by number; the matrix product is A @ B.": lambda a, b: _frechet(
             a, b, lambda A, B: np.sqrt(np.maximum(np.linalg.eigvals(A * B).real, 0)).sum()
         ),
-        "the root is missing.": lambda a, b: _elementwise(a, b, lambda A, B: np.trace(A @ B)),
+        "the root is missing.": lambda a, b: _frechet(a, b, lambda A, B: np.trace(A @ B)),
         "this is the square root of the distance; the square is usual, as in the formula.": lambda a, b: (
             np.sqrt(_frechet(a, b))
         ),
