@@ -32,6 +32,7 @@ import psutil
 
 from tests import grade_cases as cases
 from tools import course
+from tools.grade import prefork
 from tools.grade.coursefolder import CourseFolder
 from tools.grade.run import Options, cores, grade_class
 from tools.grade.workers import prepare_environment
@@ -85,12 +86,19 @@ class Usage(threading.Thread):
             for process in [own, *own.children(recursive=True)]:
                 try:
                     self.cpu[process.pid, process.create_time()] = sum(process.cpu_times()[:2])
-                    trusted = process == own or "multiprocessing" in " ".join(process.cmdline())
-                    sizes[process.pid] = (process.memory_info().rss, trusted)
+                    sizes[process.pid] = (process.memory_info().rss, process == own or is_grader(process))
                 except psutil.Error:
                     continue
             self.grader = max(self.grader, sum(size for size, trusted in sizes.values() if trusted))
             self.all = max(self.all, sum(size for size, _ in sizes.values()))
+
+
+def is_grader(process: psutil.Process) -> bool:
+    """Tell whether it is a worker of the grader, or the process from which that forks kernels."""
+    line = " ".join(process.cmdline())
+    if str(prefork.SERVER) in line:  # a kernel is a copy of it, with the same line
+        line = " ".join(process.parent().cmdline())
+    return "multiprocessing" in line
 
 
 def generate(folder: Path, count: int) -> dict[str, tuple[str, cases.Case]]:

@@ -40,6 +40,7 @@ from tools.grade import (
     collect,
     execute,
     judge,
+    prefork,
     probe,
     report,
     results,
@@ -120,17 +121,39 @@ def read_table(root):
         return {row["folder"]: row for row in csv.DictReader(stream)}
 
 
+def processes():
+    """The command lines by number, and the parents, of all that runs."""
+    found = [process.info for process in psutil.process_iter(["pid", "ppid", "cmdline"])]
+    return {info["pid"]: (info["ppid"], " ".join(info["cmdline"] or [])) for info in found}
+
+
+def servers():
+    """The processes that a grader forks kernels from, and the kernels, by their numbers."""
+    return {number for number, (_, line) in processes().items() if "grade/forkserver.py" in line}
+
+
 def kernels():
-    """The command lines of kernels that a grader started and that still run."""
-    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    return [line for line in found if any("nnlabs-grade-" in part for part in line) and "-f" in line]
+    """The kernels that a grader started, or forked, and that still run."""
+    found, forked = processes(), servers()
+    executed = [number for number, (_, line) in found.items() if "nnlabs-grade-" in line and " -f " in line]
+    return executed + [number for number in forked if found.get(number, (0, ""))[0] in forked]
 
 
 @functools.cache
+def boxes():
+    """The ways to isolate a program that work on this system."""
+    return [box for box in sandbox.CANDIDATES if box.kind != "none" and sandbox.works(box)]
+
+
 def usable():
-    return [kind for kind in sandbox.KINDS[:-1] if sandbox.works(sandbox.Sandbox(kind))]
+    return list(dict.fromkeys(box.kind for box in boxes()))
 
 
+def described(box):
+    return f"{box.kind}{'-forked' * box.fork}"
+
+
+in_each_box = pytest.mark.parametrize("box", boxes(), ids=described)
 needs_sandbox = pytest.mark.skipif(not usable(), reason="no sandbox on this system")
 
 
@@ -251,7 +274,8 @@ def test_a_submission_sees_nothing_and_changes_nothing(graded):
 
 
 def test_nothing_runs_on_and_no_scratch_folder_is_left(graded):
-    assert kernels() == []
+    assert not kernels()
+    assert not servers()
     assert set(Path("/tmp").glob("nnlabs-grade-*")) <= graded.scratch_before
 
 
@@ -408,8 +432,8 @@ def test_a_late_submission_changes_no_other(graded, tmp_path, capsys):
     assert len({student.casefold() for student in after}) == len(after)
 
 
-@pytest.mark.parametrize("kind", usable() or ["none"])
-def test_killed_in_the_middle_no_finished_grade_is_lost(graded, lesson, tmp_path, kind):
+@in_each_box
+def test_killed_in_the_middle_no_finished_grade_is_lost(graded, lesson, tmp_path, box):
     out = tmp_path / "out"
     shutil.copytree(graded.root, out / cases.LAB)
     shutil.rmtree(out / cases.LAB / "results")
@@ -417,15 +441,15 @@ def test_killed_in_the_middle_no_finished_grade_is_lost(graded, lesson, tmp_path
     handed_in.mkdir()
     for i in range(3):
         (handed_in / f"s{i}.ipynb").write_bytes(lean(cases.honest(i)["right"].content))
-    first = kind in usable()[:1] or not usable()
+    first = box == boxes()[0]
     if not first:  # only whether a kernel lives on: soon, after one that needs none
         (handed_in / "s0.ipynb").write_bytes(b"")
     code = (
-        "from pathlib import Path\nfrom tools.grade import run\n"
+        "from pathlib import Path\nfrom tools.grade import run, sandbox\n"
         "from tests.test_grade import LabWithHiddenTests\n"
+        f"sandbox.CANDIDATES = [sandbox.Sandbox({box.kind!r}, fork={box.fork})]\n"
         f"lab = LabWithHiddenTests(Path({str(lesson.path)!r}))\n"
-        f"run.grade_class(run.Options(lab, Path({str(handed_in)!r}), "
-        f"Path({str(out)!r}), jobs=2, seconds=60, kind={kind!r}))"
+        f"run.grade_class(run.Options(lab, Path({str(handed_in)!r}), Path({str(out)!r}), jobs=2, seconds=60))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=course.ROOT, stdout=subprocess.DEVNULL)
     results = out / cases.LAB / "results"
@@ -437,12 +461,13 @@ def test_killed_in_the_middle_no_finished_grade_is_lost(graded, lesson, tmp_path
     finished = {path.name: path.stat().st_mtime_ns for path in results.glob("*.json")}
     assert 0 < len(finished) < 3
     deadline = time.monotonic() + 10
-    while kernels() and time.monotonic() < deadline:
+    while (kernels() or servers()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert kernels() == [], "a kernel outlived its grader"
+    assert not kernels(), "a kernel outlived its grader"
+    assert not servers(), "a process that forks kernels outlived its grader"
     if not first:
         return  # going on is the same in each sandbox
-    options = run.Options(lesson, handed_in, out, jobs=2, seconds=60, kind=kind)
+    options = run.Options(lesson, handed_in, out, jobs=2, seconds=60, kind=box.kind)
     assert run.grade_class(options) == 0
     rows = read_table(out / cases.LAB)
     assert [rows[f"s{i}"]["total"] for i in range(3)] == [f"{cases.MAXIMUM}"] * 3
@@ -986,53 +1011,32 @@ except OSError:
 """
 
 
-@pytest.mark.parametrize("kind", sandbox.KINDS[:-1])
-def test_what_a_sandbox_keeps_out(kind):
-    if kind not in usable():
-        pytest.skip(f"{kind} does not work on this system")
-    with (
-        tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as folder,
-        socket.create_server(("127.0.0.1", 0)) as listener,
-    ):
+@in_each_box
+def test_what_a_sandbox_keeps_out(box):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         socket.create_connection(("127.0.0.1", port), timeout=2).close()  # from here it can be reached
         values = f"PACKAGE, COURSE, PORT = {str(course.ROOT / 'nnlabs')!r}, {str(course.ROOT)!r}, {port}\n"
-        program = [sys.executable, "-c", values + TRIAL]
-        box = sandbox.Sandbox(kind)
-        finished = subprocess.run(
-            box.command(program, Path(folder), sandbox.Limits(threads=40)),
-            env=sandbox.environment(Path(folder), "smoke"),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert "HELD" in finished.stdout, finished.stderr
-    assert "WROTE" not in finished.stdout
-    assert "NETWORK" not in finished.stdout
-    assert "ROOT" not in finished.stdout
-    assert not {"lessons", "solutions", "build", ".git"} & set(re.findall(r"'([\w.]+)'", finished.stdout))
-    assert not sandbox.Sandbox(kind).gaps()
+        said = in_sandbox(box, values + TRIAL, sandbox.Limits(threads=40))
+    assert "HELD" in said
+    assert "WROTE" not in said
+    assert "NETWORK" not in said
+    assert "ROOT" not in said
+    assert not {"lessons", "solutions", "build", ".git"} & set(re.findall(r"'([\w.]+)'", said))
+    assert not box.gaps()
 
 
-def in_sandbox(box, code, before=()):
+def in_sandbox(box, code, limits=None):
     """What a program prints in the sandbox, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as folder:
-        command = box.command([sys.executable, "-c", code], Path(folder), sandbox.Limits())
-        finished = subprocess.run(
-            [*before, *command],
-            env=sandbox.environment(Path(folder), "smoke"),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
+        program = [sys.executable, "-c", code]
+        status, said = sandbox.execute(box, program, Path(folder), limits or sandbox.Limits())
+    assert status == 0, said
+    return said
 
 
-@pytest.mark.parametrize("kind", usable())
-def test_what_is_private_inside_what_is_shown_is_hidden(kind, tmp_path, monkeypatch):
+@in_each_box
+def test_what_is_private_inside_what_is_shown_is_hidden(box, tmp_path, monkeypatch):
     shown = tmp_path / "prefix"
     for name in (
         "lib/open",
@@ -1048,9 +1052,8 @@ def test_what_is_private_inside_what_is_shown_is_hidden(kind, tmp_path, monkeypa
     usual = sandbox.readable()
     monkeypatch.setattr(sandbox, "readable", lambda: (*usual, *places))
     private = [shown / "lib" / name for name in ("course", "course/nnlabs/in", "zip")]
-    box = sandbox.Sandbox(kind, hidden=(*private, tmp_path))
     told = in_sandbox(
-        box,
+        dataclasses.replace(box, hidden=(*private, tmp_path)),
         "import os\nfrom pathlib import Path\n"
         f"for top in {[str(shown), str(tmp_path / 'link')]!r}:\n"
         "    for path in Path(top).rglob('*'):\n"
@@ -1062,7 +1065,7 @@ def test_what_is_private_inside_what_is_shown_is_hidden(kind, tmp_path, monkeypa
     )
     assert sorted(told.splitlines()) == ["ZIP ''"] * 2 + ["open x"] * 4
     with pytest.raises(course.CourseError, match="must be able to read"):
-        sandbox.chosen(kind, (shown / "lib",))
+        sandbox.chosen(box.kind, (shown / "lib",))
 
 
 def test_the_folder_that_python_is_installed_in_is_not_shown_as_a_whole(tmp_path, monkeypatch):
@@ -1074,8 +1077,8 @@ def test_the_folder_that_python_is_installed_in_is_not_shown_as_a_whole(tmp_path
     assert tmp_path not in shown
 
 
-@pytest.mark.parametrize("kind", usable())
-def test_what_is_mounted_inside_a_shown_folder_is_read_only(kind, tmp_path, monkeypatch):
+@in_each_box
+def test_what_is_mounted_inside_a_shown_folder_is_read_only(box, tmp_path, monkeypatch):
     inside = tmp_path / "shown" / "a folder" / "inside"
     inside.mkdir(parents=True)
     usual = sandbox.readable()
@@ -1085,12 +1088,135 @@ def test_what_is_mounted_inside_a_shown_folder_is_read_only(kind, tmp_path, monk
     )
     user = [] if sandbox.is_root() else ["--user", "--map-root-user"]
     before = ["unshare", *user, "--mount", "sh", "-c", mount, "sh"]
+    command = sandbox.Sandbox.command
+    monkeypatch.setattr(sandbox.Sandbox, "command", lambda *settings: [*before, *command(*settings)])
     told = in_sandbox(
-        sandbox.Sandbox(kind),
-        f"import os; print(os.listdir({str(inside)!r}), os.access({str(inside)!r}, os.W_OK))",
-        before,
+        box, f"import os; print(os.listdir({str(inside)!r}), os.access({str(inside)!r}, os.W_OK))"
     )
     assert told.split() == ["['there']", "False"]
+
+
+RIGHTS = """
+import ctypes, os, resource, sys, tempfile
+status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+for name in ('Uid', 'Gid', 'Groups', 'CapInh', 'CapPrm', 'CapEff', 'CapAmb', 'CapBnd', 'NoNewPrivs'):
+    print(name, status[name].split())
+for name in sorted(name for name in dir(resource) if name.startswith('RLIMIT_')):
+    print(name, resource.getrlimit(getattr(resource, name)))
+first = [line.split('=')[0] for line in open('/proc/self/environ').read().split('\\0')]
+print('environment', sorted((set(os.environ) | set(first)) - {'', 'PWD', 'OLDPWD', 'LC_CTYPE'}))
+print('files', sorted(os.listdir('/proc/self/fd')), os.getcwd(), tempfile.gettempdir())
+print('mounts', sorted(line.split()[4:6] for line in open('/proc/self/mountinfo')), sorted(os.listdir('/')))
+print('packages', [folder for folder in sys.path if folder])
+libc = ctypes.CDLL(None)
+print(libc.mount(b'none', b'/tmp', b'tmpfs', 0, None), libc.sethostname(b'x', 1), libc.chroot(b'/tmp'))
+for change in (lambda: open('/proc/self/exe', 'r+b'), lambda: os.chmod('/proc/self/exe', 0o755),
+               lambda: os.setgroups([])):
+    try:
+        change()
+        print('DONE')
+    except OSError:
+        print('refused')
+"""
+
+
+@pytest.mark.parametrize("kind", usable())
+def test_a_forked_kernel_may_do_what_an_executed_one_may(kind):
+    told = {}
+    for fork in (False, True):
+        box = sandbox.Sandbox(kind, fork=fork)
+        if box not in boxes():
+            pytest.skip("no kernel can be forked here")
+        told[fork] = re.sub(r"nnlabs-trial-\w+", "FOLDER", in_sandbox(box, RIGHTS))
+    rights, others = (
+        [line for line in told[True].splitlines() if (line[:3] == "Cap") == caps] for caps in (1, 0)
+    )
+    assert rights == [f"Cap{name} ['{0:016}']" for name in ("Inh", "Prm", "Eff", "Amb", "Bnd")]
+    assert others == [line for line in told[False].splitlines() if line[:3] != "Cap"]
+    assert "DONE" not in told[True]
+    assert "-1 -1 -1" in told[True]
+
+
+FORKED = [box for box in boxes() if box.fork]
+
+
+@pytest.fixture
+def forker(tmp_path):
+    server = prefork.ForkServer(("import numpy as np",), sandbox.environment(tmp_path, "smoke"))
+    yield server
+    server.close()
+
+
+def say_of_fork(server, box, code, folder):
+    folder.mkdir()
+    (folder / "log").touch()
+    program = [sys.executable, "-c", code]
+    request = box.request(program, folder, sandbox.Limits(), folder / "log")
+    server.fork(request | {"environment": sandbox.environment(folder, "smoke")})
+    return server.last.wait(), (folder / "log").read_text()
+
+
+@pytest.mark.parametrize("box", FORKED, ids=described)
+def test_of_a_forked_kernel_nothing_is_in_the_next_one(forker, box):
+    with tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as place:
+        leave = (
+            "import os, numpy as np\nnp.left = 1\nopen('/tmp/left', 'w').close()\n"
+            "open('/dev/shm/left', 'w').close()\nos.environ['LEFT'] = '1'\n"
+            "if os.fork() == 0:\n    import time; os.setsid(); time.sleep(30)\n"
+        )
+        look = (
+            "import os, numpy as np, subprocess\n"
+            "print(hasattr(np, 'left'), os.listdir('/tmp'), os.listdir('/dev/shm'), 'LEFT' in os.environ)\n"
+            "print(len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3)\n"
+            "print(int(np.random.randint(2**31)))\n"
+        )
+        assert say_of_fork(forker, box, leave, Path(place, "a")) == (0, "")
+        told = [say_of_fork(forker, box, look, Path(place, name)) for name in "bc"]
+    for status, text in told:
+        assert status == 0, text
+        seen = [Path(place).name] if Path(place).parent == Path("/tmp") else []
+        assert text.splitlines()[:2] == [f"False {seen} [] False", "True"]
+    assert told[0][1] != told[1][1], "each has random numbers of its own"
+
+
+@pytest.mark.parametrize("box", FORKED, ids=described)
+def test_a_forked_kernel_that_kills_all_it_can_ends_alone(forker, box):
+    with tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as place:
+        for number, target in enumerate(("0", "-1", "1", "os.getppid() or -1", "os.getpid()")):
+            code = (
+                "import os, signal, time\nassert os.getpid() < 500, 'not in a namespace of its own'\n"
+                f"os.kill({target}, signal.SIGKILL)\ntime.sleep(0.2)\nprint('on')"
+            )
+            assert "namespace" not in say_of_fork(forker, box, code, Path(place, f"{number}"))[1]
+            assert forker.is_alive()
+            assert say_of_fork(forker, box, "print('next')", Path(place, f"{number} next")) == (0, "next\n")
+    assert not kernels()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_libraries_that_run_threads_are_not_forked(tmp_path):
+    threads = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
+    variables = sandbox.environment(tmp_path, "smoke")
+    for line, words in ((threads, "run 2 threads"), ("raise SystemExit(3)", "did not start")):
+        with pytest.raises(prefork.ForkError, match=words):
+            prefork.ForkServer((line,), variables)
+        assert prefork.server((line,), variables) is None
+    assert not servers()
+
+
+@pytest.mark.skipif(not FORKED, reason="no kernel can be forked here")
+def test_a_process_that_forks_is_replaced_when_it_ended(tmp_path):
+    variables = sandbox.environment(tmp_path, "smoke")
+    first = prefork.server(("import json",), variables)
+    assert prefork.server(("import json",), variables) is first
+    first.process.kill()
+    first.process.wait()
+    with pytest.raises(prefork.ForkError, match="has ended"):
+        first.fork({})
+    second = prefork.server(("import json",), variables)
+    assert second is not first
+    assert second.is_alive()
+    second.close()
 
 
 def test_without_a_sandbox_it_is_said():

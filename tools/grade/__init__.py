@@ -1,14 +1,16 @@
 """Grade a class with nbgrader: collect the submissions, run each in a sandbox, report.
 
 The steps, one module each: :mod:`collect` finds the submissions, :mod:`assemble` puts a student's
-answers into the released notebook, :mod:`sandbox`, :mod:`execute` and :mod:`watch` run it,
-:mod:`judge` looks at its outputs, :mod:`coursefolder` is nbgrader's side (gradebook, autograde,
+answers into the released notebook, :mod:`sandbox`, :mod:`kernels`, :mod:`execute` and :mod:`watch`
+run it, :mod:`judge` looks at its outputs, :mod:`coursefolder` is nbgrader's side (gradebook, autograde,
 feedback), :mod:`byhand` keeps what a person decided, :mod:`workers` spreads the work over the cores,
 :mod:`results` keeps what is finished and :mod:`report` tells the class's results.
 
 What runs where. Everything here is trusted and executes no line of a student. A student's code
 runs only in the kernel: another process, inside the sandbox, with which the grader speaks
-Jupyter's messages over Unix sockets.
+Jupyter's messages over Unix sockets. On Linux that process is forked (:mod:`prefork`) from one that has
+imported the lab's libraries, which takes more than half of the time otherwise; what is asked of such a
+kernel is that it may do nothing that a newly started one may not (``tests/test_grade.py`` compares).
 
 What can still be forged: the checks call the student's functions, so they live in one process. The
 grader compares the checks and the functions of NumPy that they use with a clean kernel before and

@@ -15,16 +15,12 @@ import inspect
 import json
 import queue
 import re
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import zmq.asyncio
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -32,11 +28,12 @@ from nbgrader import utils
 from nbgrader.preprocessors import Execute
 
 from tools.grade import judge, probe
+from tools.grade.kernels import SandboxedKernelManager
+from tools.grade.prefork import ForkServer
 from tools.grade.sandbox import MEGABYTE, Limits, Sandbox, environment
 from tools.grade.watch import Watch
 
 PROBE_SECONDS = 60
-QUEUED_MESSAGES = 100
 PROBE_TEXT = inspect.getsource(probe)
 STOPPED = {
     "time": "stopped after {limits.seconds:.0f} s in all",
@@ -91,6 +88,7 @@ class Run:
     limits: Limits
     budget: str
     course: Course
+    server: ForkServer | None = None  # that forks the kernel; None: a new Python becomes it
     seconds: float = 0.0
     memory: int = 0  # bytes in use by all of its processes, at most
     stopped: str = ""  # a key of STOPPED
@@ -105,39 +103,6 @@ class Run:
         """Return why it did not run to its end, in words."""
         sizes = {name: getattr(self.limits, name) // MEGABYTE for name in ("memory", "disk", "output")}
         return STOPPED[self.stopped].format(limits=self.limits, megabytes=sizes) if self.stopped else ""
-
-
-class SandboxedKernelManager(AsyncKernelManager):
-    """Start the kernel in the sandbox and speak with it over Unix sockets in its scratch folder."""
-
-    def __init__(self, run: Run) -> None:
-        context = zmq.asyncio.Context()
-        # A larger message is not read at all, so a kernel cannot fill the grader's memory.
-        context.setsockopt(zmq.MAXMSGSIZE, run.limits.output + 1_000_000)
-        context.setsockopt(zmq.RCVHWM, QUEUED_MESSAGES)
-        context.setsockopt(zmq.LINGER, 0)
-        file = str(run.scratch / "kernel.json")
-        super().__init__(kernel_name="python3", transport="ipc", connection_file=file, context=context)
-        self.run = run
-        program = [sys.executable, "-m", "ipykernel_launcher", "-f", file, "--IPKernelApp.log_level=ERROR"]
-        command = run.sandbox.command(program, run.scratch, run.limits)
-        self._kernel_spec = KernelSpec(
-            argv=command, display_name="sandbox", language="python", interrupt_mode="message"
-        )
-
-    def client(self, **kwargs: Any) -> Any:
-        """Return a client whose sockets refuse large messages."""
-        return super().client(context=self.context, **kwargs)
-
-    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        """Return the command as it is: nothing in it is a template."""
-        return [*self.kernel_spec.argv, *(extra_arguments or [])]
-
-    def write_connection_file(self, **kwargs: Any) -> None:
-        """Write it such that the sandbox's user can read it."""
-        super().write_connection_file(**kwargs)
-        run = self.run
-        run.sandbox.give(Path(self.connection_file))
 
 
 class SandboxedExecute(Execute):

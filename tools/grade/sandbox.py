@@ -9,6 +9,7 @@ A sandbox shows what Python needs, read-only, and hides again what is private an
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import inspect
@@ -22,12 +23,12 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tools.course import ROOT, CourseError
 from tools.grade import launch
+from tools.grade.prefork import ForkServer
 
 MEGABYTE = 1_000_000
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/gnu")
@@ -44,6 +45,7 @@ SYSTEM_FILES = (
 PREFIX_PARTS = ("bin", "lib", "lib32", "lib64", "libexec", "include", "share", "etc", "ssl", "pyvenv.cfg")
 FIRST_USER, USERS = 210_000, 40_000  # ids that belong to nobody, for when the grader runs as root
 KINDS = ("bubblewrap", "unshare", "none")
+TRIAL = "import zmq, nnlabs; open('written', 'w').write('it works'); print(open('written').read())"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Sandbox:
 
     kind: str
     change_user: bool = True  # as root: become a user of no rights, who must be able to read Python
+    fork: bool = False  # kernels are forked from a process that has imported their libraries
     hidden: tuple[Path, ...] = ()  # private files and folders, resolved
 
     def gaps(self) -> list[str]:
@@ -134,18 +137,31 @@ class Sandbox:
         scratch
             The one folder that the program may write to, besides an own ``/tmp``.
         """
-        user = self.user()
-        resources = limits.resources()
-        if not self._counts_own_processes():
-            resources.pop("RLIMIT_NPROC")
         self.give(scratch)
-        settings = {"limits": resources, "user": user, "folder": str(scratch)}
-        start = [sys.executable, "-I", "-S", "-c", inspect.getsource(launch), json.dumps(settings), *program]
+        settings = json.dumps(self.settings(scratch, limits))
+        start = [sys.executable, "-I", "-S", "-c", inspect.getsource(launch), settings, *program]
         if self.kind == "bubblewrap":
             return [*_bubblewrap(scratch, limits, self.view()), *start]
         if self.kind == "unshare":
             return [*_unshare(scratch, limits, self.view()), *start]
         return start
+
+    def request(self, program: list[str], scratch: Path, limits: Limits, log: Path) -> dict:
+        """Return what :mod:`forkserver` must know to run ``program``, a Python one, in the sandbox."""
+        self.give(scratch)
+        return {
+            "sandbox": self.command([], scratch, limits) if self.kind != "none" else [],
+            "settings": self.settings(scratch, limits),
+            "program": program,
+            "log": str(log),
+        }
+
+    def settings(self, scratch: Path, limits: Limits) -> dict:
+        """Return what :mod:`launch` must know."""
+        resources = limits.resources()
+        if not self._counts_own_processes():
+            resources.pop("RLIMIT_NPROC")
+        return {"limits": resources, "user": self.user(), "folder": str(scratch)}
 
     def user(self) -> int | None:
         """Return the user id that the program gets, or None if it keeps the grader's.
@@ -170,7 +186,8 @@ class Sandbox:
         return self.kind != "none" and release >= (5, 14)
 
 
-CANDIDATES = (*map(Sandbox, KINDS), Sandbox("none", change_user=False))
+CANDIDATES = tuple(Sandbox(kind, fork=fork) for kind in KINDS for fork in (True, False))
+CANDIDATES += (Sandbox("none", change_user=False),)
 
 
 def is_root() -> bool:
@@ -205,6 +222,7 @@ def environment(scratch: Path, budget: str) -> dict[str, str]:
         "MPLCONFIGDIR": str(scratch / ".matplotlib"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # the kernel's own choice, known earlier
         "NBGRADER_EXECUTION": "autograde",
         "NNLABS_BUDGET": budget,
         # One core a kernel: the grader runs as many kernels as there are cores.
@@ -256,25 +274,39 @@ def why_none() -> str:
 
 
 def _kernel_setting(name: str) -> str:
-    with suppress(OSError):
+    with contextlib.suppress(OSError):
         return Path("/proc/sys", name).read_text().strip()
     return ""
 
 
 def works(sandbox: Sandbox) -> bool:
     """Start Python in the sandbox and have it import what a kernel imports; tell whether it could."""
-    if sandbox.kind != "none" and (sys.platform != "linux" or not _program(sandbox.kind)):
+    if sandbox.kind != "none" and not _program(sandbox.kind):
+        return False
+    if sys.platform != "linux" and (sandbox.fork or sandbox.kind != "none"):
         return False
     with tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as folder:
-        program = [sys.executable, "-c", "import zmq, nnlabs; open('written', 'w').write('yes')"]
-        command = sandbox.command(program, Path(folder), Limits())
         try:
-            finished = subprocess.run(
-                command, env=environment(Path(folder), "smoke"), capture_output=True, timeout=60, check=False
-            )
+            status, said = execute(sandbox, [sys.executable, "-c", TRIAL], Path(folder), Limits())
         except (OSError, subprocess.TimeoutExpired):
             return False
-        return finished.returncode == 0 and (Path(folder) / "written").exists()
+        return (status, said) == (0, "it works\n")
+
+
+def execute(sandbox: Sandbox, program: list[str], folder: Path, limits: Limits) -> tuple[int | None, str]:
+    """Run ``program`` in the sandbox, in ``folder``; return how it ended and what it printed."""
+    variables = environment(folder, "smoke")
+    if not sandbox.fork:
+        command = sandbox.command(program, folder, limits)
+        finished = subprocess.run(
+            command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+        )
+        return finished.returncode, finished.stdout.decode()
+    log = folder / "log"
+    log.touch()
+    with contextlib.closing(ForkServer((), variables)) as server:
+        server.fork(sandbox.request(program, folder, limits, log) | {"environment": variables})
+        return server.answer("status", 60), log.read_text()
 
 
 def _program(kind: str) -> str | None:

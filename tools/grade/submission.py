@@ -18,13 +18,14 @@ from nbformat.v4 import new_markdown_cell
 from nbgrader import utils
 
 from tools.course import CourseError
-from tools.grade import assemble, judge
+from tools.grade import assemble, judge, prefork
 from tools.grade.collect import NotReadError, Submission
 from tools.grade.coursefolder import CourseFolder
 from tools.grade.execute import Course, Run, SandboxedExecute
-from tools.grade.sandbox import Limits, Sandbox
+from tools.grade.sandbox import Limits, Sandbox, environment
 
 SCRATCH = "nnlabs-grade-"
+KERNEL = "import ipykernel.kernelapp"  # what each kernel needs besides the lab's libraries
 MOST_NAMED = 3  # of the things that were tampered with
 NOT_DONE, NOT_RUN, WITHHELD = "not done yet", "did not run", "points withheld"
 NO_HINTS = {NOT_DONE, NOT_RUN, WITHHELD}  # said of a failed test that has none
@@ -42,9 +43,22 @@ class Setting:
     course: Course = field(default_factory=Course)
 
     @property
+    def home(self) -> Path:
+        """Return where the libraries keep what takes seconds to make: Matplotlib's list of fonts."""
+        return self.folder.root / "home"
+
+    @property
     def fonts(self) -> Path:
-        """Return where Matplotlib's list of fonts is kept, which takes seconds to make."""
-        return self.folder.root / "matplotlib"
+        """Return the part of it that each submission gets a copy of."""
+        return Path(environment(self.home, self.budget)["MPLCONFIGDIR"])
+
+    def run(self, scratch: Path, course: Course) -> Run:
+        """Return what executes one notebook, with a process to fork its kernel from if that works here."""
+        server = None
+        if self.sandbox.fork:
+            self.home.mkdir(parents=True, exist_ok=True)
+            server = prefork.server((KERNEL, *course.imports), environment(self.home, self.budget))
+        return Run(scratch, self.sandbox, self.limits, self.budget, course, server)
 
 
 @dataclass
@@ -81,7 +95,7 @@ def grade(submission: Submission, key: str, setting: Setting) -> Record:
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(made.notebook, path)
         with scratch(setting) as place:
-            run = Run(place, setting.sandbox, setting.limits, setting.budget, setting.course)
+            run = setting.run(place, setting.course)
             executed = folder.autograde(submission.student, SandboxedExecute(run), _remark(record, run, made))
         record.points, record.hints = outcome(executed)
         record.memory = run.memory
@@ -102,7 +116,7 @@ def try_solution(source: NotebookNode, setting: Setting) -> tuple[Course, float,
     """
     imports = assemble.imports_of(source)
     with scratch(setting) as place:
-        run = Run(place, setting.sandbox, setting.limits, setting.budget, Course(imports))
+        run = setting.run(place, Course(imports))
         SandboxedExecute(run).preprocess(source, {"metadata": {}})
         if (place / ".matplotlib").is_dir() and not setting.fonts.exists():
             shutil.copytree(place / ".matplotlib", setting.fonts)

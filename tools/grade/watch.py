@@ -40,19 +40,23 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look at the processes and the scratch folder until told to end."""
-        while not self.ended.wait(WATCH_EVERY):
-            reason = self.look()
-            if reason:
-                self.stop(reason)
-                break
-        if self.refused is not None:
-            self.refused.close(0)
+        try:
+            while not self.ended.wait(WATCH_EVERY):
+                reason = self.look()
+                if reason:
+                    self.stop(reason)
+                    break
+        finally:
+            if self.refused is not None:  # open, it would keep the grader from going on
+                self.refused.close(0)
 
     def look(self) -> str:
         """Return which limit is exceeded, or nothing."""
         limits = self.run_.limits
         sizes: list[int] = []
         running = family(self.process)
+        if self.run_.server is not None:  # the first one waits for the kernel, and is a copy of the server
+            running = running[1:]
         for process in running:
             with suppress(psutil.Error):
                 sizes.append(process.memory_info().rss)

@@ -1,0 +1,154 @@
+"""Import the lab's libraries once, then fork a kernel for each submission: it starts in no time.
+
+:class:`tools.grade.prefork.ForkServer` starts this as a program of its own, without the grader's memory
+and environment, since each kernel is a copy of it::
+
+    python forkserver.py DESCRIPTOR IMPORTS     of the connection; a JSON list of import statements
+
+It executes no line of a student: that does only a kernel, which has by then entered the sandbox and
+given up every right. It has one kernel at a time, and nothing of it is in a later one.
+"""
+
+import array
+import ctypes
+import fcntl
+import gc
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Connection
+
+import launch  # beside this file
+
+NAMESPACES = {
+    "mnt": 0x00020000,
+    "uts": 0x04000000,
+    "ipc": 0x08000000,
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "net": 0x40000000,
+}
+NS_GET_USERNS = 0xB701  # linux/nsfs.h
+CAPABILITY_VERSION = 0x20080522  # linux/capability.h
+PR_SET_DUMPABLE, PR_CAPBSET_DROP = 4, 24
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Answer requests until the grader hangs up; return in the process of a kernel only."""
+    launch.end_with_parent()
+    del sys.path[0]  # the grader's own folder
+    grader = Connection(int(sys.argv[1]))
+    for line in json.loads(sys.argv[2]):
+        try:
+            exec(line, {})
+        except Exception:  # then it fails in the notebook as well
+            continue
+    gc.collect()
+    gc.freeze()  # what all kernels share is not looked through, and so not copied, in each
+    say(grader, threads=len(os.listdir("/proc/self/task")))
+    while True:
+        try:
+            request = json.loads(grader.recv_bytes())
+        except EOFError:
+            os._exit(0)
+        process = os.fork()
+        if process == 0:
+            grader.close()
+            become_kernel(request)
+            return
+        say(grader, process=process)
+        say(grader, status=status_of(process))
+
+
+def say(grader: Connection, **answer: int) -> None:
+    """Answer the grader."""
+    grader.send_bytes(json.dumps(answer).encode())
+
+
+def status_of(process: int) -> int:
+    """Wait until the process ends and return how it did."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def become_kernel(request: dict) -> None:
+    """Start the sandbox and put a new process into it, which returns; the old one waits for its end."""
+    launch.end_with_parent()
+    os.setsid()
+    for descriptor, file in enumerate((os.devnull, request["log"], request["log"])):
+        opened = os.open(file, os.O_RDWR | os.O_APPEND)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sandbox = enter(request["sandbox"]) if request["sandbox"] else None
+    launch.end_with_parent()  # again: whoever enters a namespace of users loses it
+    process = os.fork()
+    if process:
+        status = status_of(process)
+        if sandbox is not None:
+            sandbox.kill()
+            sandbox.wait()
+        os._exit(status & 0xFF)
+    os.setsid()  # a signal to its own group does not reach the one that waits
+    os.umask(0o022)
+    if sandbox is not None:
+        sandbox.stdin.close()
+    os.closerange(3, 1 << 16)
+    if sandbox is not None:  # in whose namespaces this process has every right, until here
+        for capability in range(64):
+            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    launch.apply(request["settings"])
+    if sandbox is not None:
+        drop_capabilities()
+    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: the grader looks at its open files
+    tempfile.tempdir = None
+    if "numpy" in sys.modules:  # the fork seeds Python's own generator anew, not this one
+        sys.modules["numpy"].random.seed()
+    sys.argv = request["program"]
+
+
+def enter(command: list[str]) -> subprocess.Popen:
+    """Start the sandbox and have this process, or its children, enter the namespaces of its first one."""
+    here, there = socket.socketpair()
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    sandbox = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=there)
+    there.close()
+    text, ancillary, _, _ = here.recvmsg(len(launch.READY), socket.CMSG_SPACE(12))
+    if text != launch.READY:
+        sys.exit(1)  # it has said why in the log
+    first = array.array("i", ancillary[0][2])[0]  # who wrote this, by its number here
+    spaces = {name: os.open(f"/proc/{first}/ns/{name}", os.O_RDONLY) for name in NAMESPACES}
+    # The last namespace of users may lie inside the one that the others belong to, and has no right to them.
+    owner, last = fcntl.ioctl(spaces["mnt"], NS_GET_USERNS), spaces.pop("user")
+    users = os.stat("/proc/self/ns/user").st_ino
+    for name, space in [("user", owner), *spaces.items(), ("user", last)]:
+        number = os.fstat(space).st_ino
+        if name == "user" and number == users:
+            continue  # a process cannot enter it again
+        if libc.setns(space, NAMESPACES[name]):
+            raise OSError(ctypes.get_errno(), f"setns, {name}: {os.strerror(ctypes.get_errno())}")
+        users = number if name == "user" else users
+    return sandbox
+
+
+def drop_capabilities() -> None:
+    """Give up the rights that are left."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    if libc.capset(header, (ctypes.c_uint32 * 6)()):
+        raise OSError(ctypes.get_errno(), f"capset: {os.strerror(ctypes.get_errno())}")
+
+
+if __name__ == "__main__":
+    main()
+    # From here on this is a kernel, which ends as any Python does.
+    _, how, what, *_ = sys.argv
+    if how == "-m":
+        del sys.argv[:2]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        exec(what, {"__name__": "__main__"})
