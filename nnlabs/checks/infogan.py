@@ -532,10 +532,7 @@ def _moments(images: np.ndarray, origin: float | None) -> tuple[np.ndarray, ...]
     def mean(values: np.ndarray) -> np.ndarray:
         return np.sum(images * values, axis=(1, 2)) / ink
 
-    dx, dy = (
-        axis - (mean(axis)[:, None, None] if origin is None else np.full((len(images), 1, 1), origin))
-        for axis in (x, y)
-    )
+    dx, dy = (axis - (mean(axis)[:, None, None] if origin is None else origin) for axis in (x, y))
     return mean(dx * dy), mean(dy**2), mean(dx**2)
 
 
