@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.75, cpu: 4}
+#     minutes: {smoke: 0.75, cpu: 4.5}
 # ---
 
 # %% [markdown]

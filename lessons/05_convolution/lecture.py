@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.8, cpu: 2}
+#     minutes: {smoke: 0.8, cpu: 2.5}
 # ---
 
 # %% [markdown]
