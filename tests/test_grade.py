@@ -1,5 +1,6 @@
 """A class is graded: every grade is what is known, whatever was handed in, and nothing else changes."""
 
+import asyncio
 import csv
 import dataclasses
 import errno
@@ -50,6 +51,7 @@ from tools.grade import (
     watch,
     workers,
 )
+from tools.grade import kernels as kernels_of_jupyter
 from tools.grade.__main__ import main
 
 HIDDEN = """
@@ -1138,6 +1140,7 @@ def test_a_forked_kernel_may_do_what_an_executed_one_may(kind):
 
 
 FORKED = [box for box in boxes() if box.fork]
+WITH_LIMITS_ONLY = [*FORKED, *filter(sandbox.works, [sandbox.Sandbox("none", fork=True)])]
 
 
 @pytest.fixture
@@ -1149,11 +1152,12 @@ def forker(tmp_path):
 
 def say_of_fork(server, box, code, folder):
     folder.mkdir()
-    (folder / "log").touch()
-    program = [sys.executable, "-c", code]
-    request = box.request(program, folder, sandbox.Limits(), folder / "log")
-    server.fork(request | {"environment": sandbox.environment(folder, "smoke")})
-    return server.last.wait(), (folder / "log").read_text()
+    request = box.request([sys.executable, "-c", code], folder, sandbox.Limits())
+    with tempfile.TemporaryFile() as log:
+        server.fork(request | {"environment": sandbox.environment(folder, "smoke")}, log.fileno())
+        status = server.last.wait()
+        log.seek(0)
+        return status, log.read().decode()
 
 
 @pytest.mark.parametrize("box", FORKED, ids=described)
@@ -1193,6 +1197,92 @@ def test_a_forked_kernel_that_kills_all_it_can_ends_alone(forker, box):
     assert not kernels()
 
 
+LEAVE = """
+import ctypes, os, time
+prctl = ctypes.CDLL(None).prctl
+prctl(1, 0)  # ends no longer with its parent
+if os.fork() == 0:
+    os.setsid()
+    prctl(1, 0)
+    if os.fork() == 0:
+        time.sleep(100)
+    os._exit(0)
+"""
+
+
+@pytest.fixture
+def no_servers():
+    """Before and after the test nothing runs that forks kernels."""
+
+    def close():
+        for server in filter(None, prefork._servers.values()):
+            server.close()
+        prefork._servers.clear()
+
+    close()
+    yield
+    close()
+
+
+@pytest.mark.parametrize("box", WITH_LIMITS_ONLY, ids=described)
+def test_what_a_forked_kernel_leaves_running_ends_with_it(forker, box):
+    before = servers()
+    with tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as place:
+        assert say_of_fork(forker, box, LEAVE, Path(place, "a")) == (0, "")
+    assert servers() == before
+    assert psutil.Process(forker.process.pid).children(recursive=True) == []
+
+
+@in_each_box
+def test_no_process_of_a_kernel_outlives_its_run(box, tmp_path, no_servers):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LEAVE)])
+    setting = submission.Setting(run.CourseFolder(tmp_path, cases.LAB), box, sandbox.Limits(), "smoke")
+    submission.try_solution(notebook, setting)
+    own = {server.process.pid for server in filter(None, prefork._servers.values())}
+    assert len(own) == box.fork
+    deadline = time.monotonic() + 5
+    while (kernels() or servers() - own) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not kernels()
+    assert servers() == own
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not sandbox.is_root(), reason="of Linux, for root")
+def test_all_that_a_user_runs_is_ended_however_fast_it_forks():
+    box = sandbox.Sandbox("none")
+    user = {"user": box.user(), "group": box.user(), "extra_groups": []}
+
+    def running():
+        found = [p.info for p in psutil.process_iter(["pid", "uids", "status"])]
+        return [p for p in found if box.user() in (p["uids"] or ()) and p["status"] != psutil.STATUS_ZOMBIE]
+
+    comet = "f() { sleep 0.005; f & exit; }; f"
+    subprocess.Popen(["sh", "-c", comet], **user, start_new_session=True).wait()
+    assert running()
+    watch.end(2**22 + 1, box)  # the number of no process
+    time.sleep(0.1)
+    assert not running()
+
+
+def test_the_graders_files_are_written_before_the_folder_is_given_away(monkeypatch, tmp_path):
+    seen = []
+
+    def command(self, program, scratch, limits):
+        seen.append(os.listdir(scratch))
+        return [sys.executable, "-c", "import time; time.sleep(60)"]
+
+    monkeypatch.setattr(sandbox.Sandbox, "command", command)
+    trial = execute.Run(tmp_path, sandbox.Sandbox("none"), sandbox.Limits(), "smoke", execute.Course())
+    manager = kernels_of_jupyter.SandboxedKernelManager(trial)
+
+    async def start():
+        await manager.start_kernel(env={}, stdout=trial.log, stderr=trial.log)
+        await manager.shutdown_kernel(now=True)
+
+    asyncio.run(start())
+    assert seen == [["kernel.json"]]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 def test_libraries_that_run_threads_are_not_forked(tmp_path):
     threads = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
@@ -1212,7 +1302,7 @@ def test_a_process_that_forks_is_replaced_when_it_ended(tmp_path):
     first.process.kill()
     first.process.wait()
     with pytest.raises(prefork.ForkError, match="has ended"):
-        first.fork({})
+        first.fork({}, 1)
     second = prefork.server(("import json",), variables)
     assert second is not first
     assert second.is_alive()

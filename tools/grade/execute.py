@@ -13,13 +13,14 @@ import functools
 import importlib.util
 import inspect
 import json
+import os
 import queue
 import re
+import tempfile
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -89,6 +90,7 @@ class Run:
     budget: str
     course: Course
     server: ForkServer | None = None  # that forks the kernel; None: a new Python becomes it
+    log: IO[bytes] = field(default_factory=tempfile.TemporaryFile)  # what it says outside of Jupyter
     seconds: float = 0.0
     memory: int = 0  # bytes in use by all of its processes, at most
     stopped: str = ""  # a key of STOPPED
@@ -134,7 +136,7 @@ class SandboxedExecute(Execute):
             )
         except Exception as error:  # a student's kernel can send anything
             if self.watch is None or not self.finished:
-                reason = f"{error} {_last_line(self.run.scratch / 'kernel.log')}"
+                reason = f"{error} {_last_line(self.run.log)}"
                 raise SandboxError(reason.strip()) from None
             self.run.stopped = self.run.stopped or "odd"
         finally:
@@ -143,6 +145,7 @@ class SandboxedExecute(Execute):
                 self.watch.stop(self.run.stopped)
                 if self.watch.is_alive():
                     self.watch.join()
+            self.run.log.close()
             self.run.seconds = time.perf_counter() - start
         self._judge(nb)
         return nb, resources
@@ -155,10 +158,9 @@ class SandboxedExecute(Execute):
     async def async_start_new_kernel(self, **kwargs: Any) -> None:
         """Start the kernel with the sandbox's environment, and watch it."""
         run = self.run
-        with (run.scratch / "kernel.log").open("wb") as log:
-            await super().async_start_new_kernel(
-                env=environment(run.scratch, run.budget), cwd=str(run.scratch), stdout=log, stderr=log
-            )
+        await super().async_start_new_kernel(
+            env=environment(run.scratch, run.budget), cwd=str(run.scratch), stdout=run.log, stderr=run.log
+        )
         self.watch = Watch(run, self.km.provisioner.pid)
 
     start_new_kernel = run_sync(async_start_new_kernel)
@@ -367,8 +369,7 @@ def size(thing: Any) -> int:
     return total
 
 
-def _last_line(path: Path) -> str:
-    with suppress(OSError):
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else ""
-    return ""
+def _last_line(log: IO[bytes]) -> str:
+    log.seek(max(0, log.seek(0, os.SEEK_END) - 1000))
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""

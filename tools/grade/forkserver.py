@@ -15,12 +15,15 @@ import fcntl
 import gc
 import json
 import os
+import resource
 import runpy
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 
 import launch  # beside this file
 
@@ -34,35 +37,44 @@ NAMESPACES = {
 }
 NS_GET_USERNS = 0xB701  # linux/nsfs.h
 CAPABILITY_VERSION = 0x20080522  # linux/capability.h
-PR_SET_DUMPABLE, PR_CAPBSET_DROP = 4, 24
+PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 4, 24, 36
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
     """Answer requests until the grader hangs up; return in the process of a kernel only."""
     launch.end_with_parent()
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     del sys.path[0]  # the grader's own folder
+    del sys.modules["launch"]
+    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))  # the grader's own limit is a narrow one
     grader = Connection(int(sys.argv[1]))
     for line in json.loads(sys.argv[2]):
         try:
             exec(line, {})
         except Exception:  # then it fails in the notebook as well
             continue
+    sys.stdout.flush()
     gc.collect()
     gc.freeze()  # what all kernels share is not looked through, and so not copied, in each
     say(grader, threads=len(os.listdir("/proc/self/task")))
     while True:
         try:
-            request = json.loads(grader.recv_bytes())
+            request, log = json.loads(grader.recv_bytes()), recv_handle(grader)
         except EOFError:
             os._exit(0)
+        server = os.getpid()
         process = os.fork()
         if process == 0:
             grader.close()
-            become_kernel(request)
+            become_kernel(request, log, server)
             return
+        os.close(log)
         say(grader, process=process)
-        say(grader, status=status_of(process))
+        status = status_of(process)
+        end_children()
+        say(grader, status=status)
 
 
 def say(grader: Connection, **answer: int) -> None:
@@ -75,18 +87,31 @@ def status_of(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def become_kernel(request: dict) -> None:
+def end_children() -> None:
+    """Kill what is left of a kernel: without its parent it has become a child of this process."""
+    while True:
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as left:
+                for process in map(int, left.read().split()):
+                    os.kill(process, signal.SIGKILL)
+            os.waitpid(-1, 0)
+        except FileNotFoundError:  # a Linux without that list
+            return
+        except ChildProcessError:
+            return
+
+
+def become_kernel(request: dict, log: int, server: int) -> None:
     """Start the sandbox and put a new process into it, which returns; the old one waits for its end."""
-    launch.end_with_parent()
+    stay_with(server)
     os.setsid()
-    for descriptor, file in enumerate((os.devnull, request["log"], request["log"])):
-        opened = os.open(file, os.O_RDWR | os.O_APPEND)
-        os.dup2(opened, descriptor)
-        os.close(opened)
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
     os.environ.clear()
     os.environ.update(request["environment"])
     sandbox = enter(request["sandbox"]) if request["sandbox"] else None
-    launch.end_with_parent()  # again: whoever enters a namespace of users loses it
+    stay_with(server)  # again: whoever enters a namespace of users loses it
+    waiter = os.getpid()
     process = os.fork()
     if process:
         status = status_of(process)
@@ -99,12 +124,12 @@ def become_kernel(request: dict) -> None:
     if sandbox is not None:
         sandbox.stdin.close()
     os.closerange(3, 1 << 16)
-    if sandbox is not None:  # in whose namespaces this process has every right, until here
-        for capability in range(64):
-            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    for capability in range(64):  # in the sandbox's namespaces this process has every right, until here
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     launch.apply(request["settings"])
-    if sandbox is not None:
-        drop_capabilities()
+    if sandbox is None:  # else the sandbox's end is its end
+        stay_with(waiter)
+    drop_capabilities()
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after an exec: the grader looks at its open files
     tempfile.tempdir = None
     if "numpy" in sys.modules:  # the fork seeds Python's own generator anew, not this one
@@ -112,11 +137,18 @@ def become_kernel(request: dict) -> None:
     sys.argv = request["program"]
 
 
+def stay_with(parent: int) -> None:
+    """Have this process end with its parent, also if that has just ended."""
+    launch.end_with_parent()
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def enter(command: list[str]) -> subprocess.Popen:
     """Start the sandbox and have this process, or its children, enter the namespaces of its first one."""
     here, there = socket.socketpair()
     here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    sandbox = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=there)
+    sandbox = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=there, start_new_session=True)
     there.close()
     text, ancillary, _, _ = here.recvmsg(len(launch.READY), socket.CMSG_SPACE(12))
     if text != launch.READY:

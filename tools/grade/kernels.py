@@ -11,6 +11,8 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
+from tools.grade import watch
+
 if TYPE_CHECKING:
     from tools.grade.execute import Run
 
@@ -29,14 +31,11 @@ class SandboxedKernelManager(AsyncKernelManager):
         file = str(run.scratch / "kernel.json")
         super().__init__(kernel_name="python3", transport="ipc", connection_file=file, context=context)
         self.run = run
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", file, "--IPKernelApp.log_level=ERROR"]
-        if run.server is None:
-            command = run.sandbox.command(command, run.scratch, run.limits)
+        program = [sys.executable, "-m", "ipykernel_launcher", "-f", file, "--IPKernelApp.log_level=ERROR"]
         self._kernel_spec = KernelSpec(
-            argv=command, display_name="sandbox", language="python", interrupt_mode="message"
+            argv=program, display_name="sandbox", language="python", interrupt_mode="message"
         )
-        if run.server is not None:
-            self.provisioner = ForkProvisioner(kernel_id="", kernel_spec=self._kernel_spec, parent=self)
+        self.provisioner = SandboxProvisioner(kernel_id="", kernel_spec=self._kernel_spec, parent=self)
 
     def client(self, **kwargs: Any) -> Any:
         """Return a client whose sockets refuse large messages."""
@@ -53,13 +52,24 @@ class SandboxedKernelManager(AsyncKernelManager):
         run.sandbox.give(Path(self.connection_file))
 
 
-class ForkProvisioner(LocalProvisioner):
-    """Have the kernel forked by a process that has imported its libraries already."""
+class SandboxProvisioner(LocalProvisioner):
+    """Start the kernel, by a fork if the run has a server for that, and end all that came of it.
+
+    All files that the grader writes into the scratch folder are there before that is given to the
+    sandbox's user, who could otherwise put links in their place.
+    """
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict:
         """Start it, and return how to connect to it."""
         run = self.parent.run
-        request = run.sandbox.request(cmd, run.scratch, run.limits, Path(kwargs["stdout"].name))
-        self.process = run.server.fork(request | {"environment": kwargs["env"]})
+        if run.server is None:
+            return await super().launch_kernel(run.sandbox.command(cmd, run.scratch, run.limits), **kwargs)
+        request = run.sandbox.request(cmd, run.scratch, run.limits) | {"environment": kwargs["env"]}
+        self.process = run.server.fork(request, kwargs["stdout"].fileno())
         self.pid = self.pgid = self.process.pid
         return self.connection_info
+
+    async def kill(self, restart: bool = False) -> None:
+        """End it, and before that what it started, which cannot be found afterwards."""
+        watch.end(self.pid, self.parent.run.sandbox)
+        await super().kill(restart)

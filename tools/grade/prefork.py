@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
+from multiprocessing.reduction import send_handle
 from pathlib import Path
 
 SERVER = Path(__file__).with_name("forkserver.py")
@@ -59,15 +60,17 @@ class ForkServer:
             self.close()
             raise ForkError(f"the libraries run {threads} threads" if threads else "the server did not start")
 
-    def fork(self, request: dict) -> Forked:
-        """Start a kernel; the one before is ended, should it still run."""
+    def fork(self, request: dict, log: int) -> Forked:
+        """Start a kernel that writes into the open file ``log``; the one before is ended if it still runs."""
         if self.last is not None and self.last.poll() is None:
             self.last.kill()
             self.last.wait()
         with suppress(OSError):  # it has ended: no answer comes
             self.pipe.send_bytes(json.dumps(request).encode())
+            send_handle(self.pipe, log, self.process.pid)
         process = self.answer("process", IMPORT_SECONDS)
         if process is None:
+            self.close()
             raise ForkError("the process that forks kernels has ended")
         self.last = Forked(process, self)
         return self.last
@@ -151,6 +154,10 @@ def python_out_of_reach() -> list[str]:
     with suppress(OSError), open("/proc/self/maps", encoding="utf-8") as maps:
         files = {line.split()[-1] for line in maps}
         loaders = [file for file in files if Path(file).name.startswith("ld-")]
-        if len(loaders) == 1 and (os.stat(loaders[0]).st_uid != os.getuid() or os.getuid() == 0):
+        if len(loaders) == 1 and (os.getuid() == 0 or not _can_change(loaders[0])):
             return [loaders[0], "--argv0", sys.executable, os.path.realpath(sys.executable)]
     raise ForkError("the loader of programs is not known, or is this user's own")
+
+
+def _can_change(file: str) -> bool:
+    return os.stat(file).st_uid == os.getuid() or os.access(file, os.W_OK)

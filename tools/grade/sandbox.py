@@ -146,14 +146,13 @@ class Sandbox:
             return [*_unshare(scratch, limits, self.view()), *start]
         return start
 
-    def request(self, program: list[str], scratch: Path, limits: Limits, log: Path) -> dict:
+    def request(self, program: list[str], scratch: Path, limits: Limits) -> dict:
         """Return what :mod:`forkserver` must know to run ``program``, a Python one, in the sandbox."""
         self.give(scratch)
         return {
             "sandbox": self.command([], scratch, limits) if self.kind != "none" else [],
             "settings": self.settings(scratch, limits),
             "program": program,
-            "log": str(log),
         }
 
     def settings(self, scratch: Path, limits: Limits) -> dict:
@@ -174,7 +173,7 @@ class Sandbox:
         """Make ``path`` belong to the program's user."""
         user = self.user()
         if user is not None:
-            os.chown(path, user, user)
+            os.chown(path, user, user, follow_symlinks=False)
 
     def _counts_own_processes(self) -> bool:
         """Tell whether RLIMIT_NPROC counts the sandbox's processes only, not all of this user's."""
@@ -302,11 +301,11 @@ def execute(sandbox: Sandbox, program: list[str], folder: Path, limits: Limits) 
             command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
         )
         return finished.returncode, finished.stdout.decode()
-    log = folder / "log"
-    log.touch()
-    with contextlib.closing(ForkServer((), variables)) as server:
-        server.fork(sandbox.request(program, folder, limits, log) | {"environment": variables})
-        return server.answer("status", 60), log.read_text()
+    with contextlib.closing(ForkServer((), variables)) as server, tempfile.TemporaryFile() as log:
+        server.fork(sandbox.request(program, folder, limits) | {"environment": variables}, log.fileno())
+        status = server.answer("status", 60)
+        log.seek(0)
+        return status, log.read().decode()
 
 
 def _program(kind: str) -> str | None:

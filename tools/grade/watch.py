@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,8 +18,18 @@ import zmq.asyncio
 
 if TYPE_CHECKING:
     from tools.grade.execute import Run
+    from tools.grade.sandbox import Sandbox
 
 WATCH_EVERY = 0.2  # seconds
+# Linux kills all of a user's processes at once for that user itself; a list of them is old when it is used.
+KILL_USER = """
+import os, signal, sys
+user = int(sys.argv[1])
+os.setgroups([])
+os.setresgid(user, user, user)
+os.setresuid(user, user, user)
+os.kill(-1, signal.SIGKILL)
+"""
 
 
 class Watch(threading.Thread):
@@ -79,19 +91,22 @@ class Watch(threading.Thread):
     def stop(self, reason: str) -> None:
         """Kill every process of the sandbox."""
         self.run_.stopped = self.run_.stopped or reason
-        victims = family(self.process)
-        user = self.run_.sandbox.user()
-        if (
-            user is not None and self.run_.sandbox.kind == "none"
-        ):  # also what has left the family, where no namespace ends it
-            victims += [
-                process for process in psutil.process_iter(["uids"]) if user in (process.info["uids"] or ())
-            ]
-        with suppress(OSError):
-            os.killpg(self.process, signal.SIGKILL)
-        for victim in victims:
-            with suppress(psutil.Error):
-                victim.kill()
+        end(self.process, self.run_.sandbox)
+
+
+def end(process: int, sandbox: Sandbox) -> None:
+    """Kill the process, its group and all that came from it."""
+    victims = family(process)
+    with suppress(OSError):
+        os.killpg(process, signal.SIGKILL)
+    for victim in victims:
+        with suppress(psutil.Error):
+            victim.kill()
+    user = sandbox.user()
+    if (
+        user is not None and sandbox.kind == "none"
+    ):  # also what has left the family, where no namespace ends it
+        subprocess.run([sys.executable, "-I", "-S", "-c", KILL_USER, str(user)], check=False)
 
 
 def family(process: int) -> list[psutil.Process]:
