@@ -1258,10 +1258,10 @@ def test_all_that_a_user_runs_is_ended_however_fast_it_forks():
 
     comet = "f() { sleep 0.005; f & exit; }; f"
     subprocess.Popen(["sh", "-c", comet], **user, start_new_session=True).wait()
-    assert running()
+    assert any(running() for _ in range(100)), "one look at the list can miss it"
     watch.end(2**22 + 1, box)  # the number of no process
     time.sleep(0.1)
-    assert not running()
+    assert not any(running() for _ in range(20))
 
 
 def test_the_graders_files_are_written_before_the_folder_is_given_away(monkeypatch, tmp_path):
