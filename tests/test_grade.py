@@ -1152,12 +1152,8 @@ def forker(tmp_path):
 
 def say_of_fork(server, box, code, folder):
     folder.mkdir()
-    request = box.request([sys.executable, "-c", code], folder, sandbox.Limits())
-    with tempfile.TemporaryFile() as log:
-        server.fork(request | {"environment": sandbox.environment(folder, "smoke")}, log.fileno())
-        status = server.last.wait()
-        log.seek(0)
-        return status, log.read().decode()
+    variables = sandbox.environment(folder, "smoke")
+    return server.run(box.request([sys.executable, "-c", code], folder, sandbox.Limits(), variables), 60)
 
 
 @pytest.mark.parametrize("box", FORKED, ids=described)
@@ -1284,7 +1280,7 @@ def test_the_graders_files_are_written_before_the_folder_is_given_away(monkeypat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
-def test_libraries_that_run_threads_are_not_forked(tmp_path):
+def test_libraries_that_run_threads_are_not_forked(tmp_path, no_servers):
     threads = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
     variables = sandbox.environment(tmp_path, "smoke")
     for line, words in ((threads, "run 2 threads"), ("raise SystemExit(3)", "did not start")):
@@ -1295,7 +1291,7 @@ def test_libraries_that_run_threads_are_not_forked(tmp_path):
 
 
 @pytest.mark.skipif(not FORKED, reason="no kernel can be forked here")
-def test_a_process_that_forks_is_replaced_when_it_ended(tmp_path):
+def test_a_process_that_forks_is_replaced_when_it_ended(tmp_path, no_servers):
     variables = sandbox.environment(tmp_path, "smoke")
     first = prefork.server(("import json",), variables)
     assert prefork.server(("import json",), variables) is first
@@ -1306,7 +1302,6 @@ def test_a_process_that_forks_is_replaced_when_it_ended(tmp_path):
     second = prefork.server(("import json",), variables)
     assert second is not first
     assert second.is_alive()
-    second.close()
 
 
 def test_without_a_sandbox_it_is_said():

@@ -9,7 +9,7 @@ feedback), :mod:`byhand` keeps what a person decided, :mod:`workers` spreads the
 What runs where. Everything here is trusted and executes no line of a student. A student's code
 runs only in the kernel: another process, inside the sandbox, with which the grader speaks
 Jupyter's messages over Unix sockets. On Linux that process is forked (:mod:`prefork`) from one that has
-imported the lab's libraries, which takes more than half of the time otherwise; what is asked of such a
+imported the lab's libraries, which takes two fifths of the time otherwise; what is asked of such a
 kernel is that it may do nothing that a newly started one may not (``tests/test_grade.py`` compares).
 
 What can still be forged: the checks call the student's functions, so they live in one process. The

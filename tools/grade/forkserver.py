@@ -1,4 +1,4 @@
-"""Import the lab's libraries once, then fork a kernel for each submission: it starts in no time.
+"""Import the lab's libraries once, then fork a kernel for each submission, which starts at once.
 
 :class:`tools.grade.prefork.ForkServer` starts this as a program of its own, without the grader's memory
 and environment, since each kernel is a copy of it::

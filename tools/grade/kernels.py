@@ -64,7 +64,7 @@ class SandboxProvisioner(LocalProvisioner):
         run = self.parent.run
         if run.server is None:
             return await super().launch_kernel(run.sandbox.command(cmd, run.scratch, run.limits), **kwargs)
-        request = run.sandbox.request(cmd, run.scratch, run.limits) | {"environment": kwargs["env"]}
+        request = run.sandbox.request(cmd, run.scratch, run.limits, kwargs["env"])
         self.process = run.server.fork(request, kwargs["stdout"].fileno())
         self.pid = self.pgid = self.process.pid
         return self.connection_info

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,6 +76,19 @@ class ForkServer:
         self.last = Forked(process, self)
         return self.last
 
+    def run(self, request: dict, seconds: float) -> tuple[int, str]:
+        """Run a program to its end; return its exit status and what it printed.
+
+        Raises
+        ------
+        subprocess.TimeoutExpired
+            It takes longer.
+        """
+        with tempfile.TemporaryFile() as log:
+            status = self.fork(request, log.fileno()).wait(seconds)
+            log.seek(0)
+            return status, log.read().decode()
+
     def answer(self, name: str, seconds: float) -> int | None:
         """Return the number of that name if it comes in time; None if it does not, or the server ended."""
         with suppress(EOFError, OSError):
@@ -126,9 +140,12 @@ class Forked:
                 self.returncode = -signal.SIGKILL
         return self.returncode
 
-    def wait(self) -> int:
-        """Wait until it ends."""
+    def wait(self, timeout: float = float("inf")) -> int:
+        """Wait until it ends, and raise :class:`subprocess.TimeoutExpired` after ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
         while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("a forked kernel", timeout)
             time.sleep(0.01)
         return self.returncode
 

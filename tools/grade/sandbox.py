@@ -9,7 +9,6 @@ A sandbox shows what Python needs, read-only, and hides again what is private an
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.util
 import inspect
@@ -23,6 +22,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -146,13 +146,20 @@ class Sandbox:
             return [*_unshare(scratch, limits, self.view()), *start]
         return start
 
-    def request(self, program: list[str], scratch: Path, limits: Limits) -> dict:
-        """Return what :mod:`forkserver` must know to run ``program``, a Python one, in the sandbox."""
-        self.give(scratch)
+    def request(self, program: list[str], scratch: Path, limits: Limits, variables: dict[str, str]) -> dict:
+        """Return what :mod:`forkserver` must know to run ``program``, a Python one, in the sandbox.
+
+        Parameters
+        ----------
+        variables
+            Its environment.
+        """
+        command = self.command([], scratch, limits)  # which gives the folder away as well
         return {
-            "sandbox": self.command([], scratch, limits) if self.kind != "none" else [],
+            "sandbox": command if self.kind != "none" else [],
             "settings": self.settings(scratch, limits),
             "program": program,
+            "environment": variables,
         }
 
     def settings(self, scratch: Path, limits: Limits) -> dict:
@@ -273,7 +280,7 @@ def why_none() -> str:
 
 
 def _kernel_setting(name: str) -> str:
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         return Path("/proc/sys", name).read_text().strip()
     return ""
 
@@ -292,7 +299,7 @@ def works(sandbox: Sandbox) -> bool:
         return (status, said) == (0, "it works\n")
 
 
-def execute(sandbox: Sandbox, program: list[str], folder: Path, limits: Limits) -> tuple[int | None, str]:
+def execute(sandbox: Sandbox, program: list[str], folder: Path, limits: Limits) -> tuple[int, str]:
     """Run ``program`` in the sandbox, in ``folder``; return how it ended and what it printed."""
     variables = environment(folder, "smoke")
     if not sandbox.fork:
@@ -301,11 +308,8 @@ def execute(sandbox: Sandbox, program: list[str], folder: Path, limits: Limits) 
             command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
         )
         return finished.returncode, finished.stdout.decode()
-    with contextlib.closing(ForkServer((), variables)) as server, tempfile.TemporaryFile() as log:
-        server.fork(sandbox.request(program, folder, limits) | {"environment": variables}, log.fileno())
-        status = server.answer("status", 60)
-        log.seek(0)
-        return status, log.read().decode()
+    with closing(ForkServer((), variables)) as server:
+        return server.run(sandbox.request(program, folder, limits, variables), seconds=60)
 
 
 def _program(kind: str) -> str | None:

@@ -50,7 +50,7 @@ class Setting:
     @property
     def fonts(self) -> Path:
         """Return the part of it that each submission gets a copy of."""
-        return Path(environment(self.home, self.budget)["MPLCONFIGDIR"])
+        return self.home / ".matplotlib"
 
     def run(self, scratch: Path, course: Course) -> Run:
         """Return what executes one notebook, with a process to fork its kernel from if that works here."""

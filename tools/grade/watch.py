@@ -103,9 +103,8 @@ def end(process: int, sandbox: Sandbox) -> None:
         with suppress(psutil.Error):
             victim.kill()
     user = sandbox.user()
-    if (
-        user is not None and sandbox.kind == "none"
-    ):  # also what has left the family, where no namespace ends it
+    if user is not None and sandbox.kind == "none":
+        # Also what has left the family: no namespace ends it.
         subprocess.run([sys.executable, "-I", "-S", "-c", KILL_USER, str(user)], check=False)
 
 

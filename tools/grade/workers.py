@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import multiprocessing
@@ -21,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from tools.course import CourseError
-from tools.grade import submission
+from tools.grade import launch, submission
 from tools.grade.execute import SandboxError
 from tools.grade.submission import Setting
 
 OWN_MEMORY = 6_000_000_000  # addresses of a worker: what it reads of a kernel is bounded long before
 OWN_SECONDS = 120  # what nbgrader may take around the execution
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -130,7 +128,7 @@ def _serve(pipe: Connection, log: str, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's matter
     prepare_environment()
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        launch.end_with_parent()
         if os.getppid() != parent:
             return
         resource.setrlimit(resource.RLIMIT_AS, (OWN_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
