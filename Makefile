@@ -54,7 +54,7 @@ notebooks: .venv/dev ## Build the notebooks from lessons/, executing what change
 	$(BIN)/python -m tools.build
 
 solution: .venv/student ## Execute one solution: make solution LESSON=02
-	$(BIN)/python -m tools.solution $(LESSON)
+	$(BIN)/python -m tools.execute $(LESSON)
 
 results: .venv/dev ## Collect the headline figures of the executed notebooks into RESULTS.md
 	$(BIN)/python -m tools.results

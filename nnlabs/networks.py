@@ -1,6 +1,6 @@
 """Networks that lessons of this course have trained, for other lessons and for a reader in a hurry.
 
-Their weights ship in ``data/networks/``. ``python -m tools.prepare_data NAME`` trains them again, by
+Their weights ship in ``data/networks/``. ``python -m data.rebuild NAME`` trains them again, by
 executing the lesson that says in its header which of its networks it gives.
 """
 

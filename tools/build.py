@@ -26,8 +26,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
-from tools import execute, grading
-from tools.course import BUILT, ROOT, CourseError, Lesson, Publication, find_lesson, lessons, read_notebook
+from tools import cells, course, execute, inputs
+from tools.course import BUILT, CourseError, Lesson, Publication, find_lesson, lessons, read_notebook
 
 SETUP = """\
 # Set-up. In a checkout of the course this does nothing; elsewhere, as in Colab, it installs the helper.
@@ -42,14 +42,14 @@ def build(lesson: Lesson, folder: str) -> NotebookNode:
     """Return the notebook of ``lesson`` that belongs in ``folder``, without outputs."""
     source = lesson.lecture if folder == "notebooks" else lesson.lab
     notebook = prepare(source, f"{folder}/{lesson.name}.ipynb")
-    return grading.student_version(notebook) if folder == "labs" else notebook
+    return cells.student_version(notebook) if folder == "labs" else notebook
 
 
 def prepare(source: Path, path: str) -> NotebookNode:
     """Return the notebook that ``source`` describes, solutions included, with the links of ``path``."""
     notebook = read(source)
     add_header(notebook, path)
-    grading.expand(notebook, source)
+    cells.expand(notebook, source)
     set_ids(notebook)
     return notebook
 
@@ -57,7 +57,7 @@ def prepare(source: Path, path: str) -> NotebookNode:
 def read(source: Path) -> NotebookNode:
     """Read a lesson; keep of its metadata what every machine shares."""
     if not source.is_file():
-        raise CourseError(f"{source.relative_to(ROOT)} is missing. See CONTRIBUTING.md.")
+        raise CourseError(f"{source.relative_to(course.ROOT)} is missing. See CONTRIBUTING.md.")
     notebook = jupytext.read(source, fmt="py:percent")
     try:
         minutes = dict(notebook.metadata["nnlabs"]["minutes"])
@@ -66,8 +66,9 @@ def read(source: Path) -> NotebookNode:
         assert first.source.startswith("# ")
         assert set(minutes) == {"smoke", "cpu"}
     except (KeyError, IndexError, AssertionError):
+        name = source.relative_to(course.ROOT)
         raise CourseError(
-            f"{source.relative_to(ROOT)} must begin with a header that gives the minutes for smoke and cpu, "
+            f"{name} must begin with a header that gives the minutes for smoke and cpu, "
             "then a Markdown cell that begins with '# Title'. See CONTRIBUTING.md."
         ) from None
     notebook.metadata = nbformat.from_dict(
@@ -124,11 +125,11 @@ def update(lesson: Lesson, folder: str, *, force: bool, draft: bool) -> str:
         # Without a notebook to carry outputs from, or with a damaged one, it is built anew.
         with suppress(CourseError):
             execute.carry_outputs(read_notebook(path), notebook)
-        inputs = execute.inputs_digest(notebook)
-        current = notebook.metadata.nnlabs.get("execution", {}).get("inputs") == inputs
+        digest = inputs.digest(notebook)
+        current = notebook.metadata.nnlabs.get("execution", {}).get("inputs") == digest
         if not draft and (force or not current):
             seconds = execute.execute(notebook, path, budget="cpu")
-            notebook.metadata.nnlabs.execution = {"inputs": inputs, "seconds": seconds}
+            notebook.metadata.nnlabs.execution = {"inputs": digest, "seconds": seconds}
             done = f"executed in {seconds} s"
     written = write(notebook, path)
     return done or ("written" if written else "unchanged")
@@ -143,6 +144,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         chosen = [find_lesson(name) for name in options.lesson] or lessons()
+        if not options.draft:
+            course.check_installation()
         jobs = [(lesson, folder) for lesson in chosen for folder in BUILT]
         with tqdm(jobs, unit="notebook", file=sys.stdout) as bar:
             for lesson, folder in bar:

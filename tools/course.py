@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,15 @@ BUILT = ("notebooks", "labs", "solutions")
 
 class CourseError(Exception):
     """A mistake of the person at the keyboard, told in one line."""
+
+
+def check_installation() -> None:
+    """Raise unless what a notebook imports as ``nnlabs`` is this checkout's."""
+    ask = [sys.executable, "-c", "import nnlabs; print(nnlabs.__file__)"]
+    told = subprocess.run(ask, cwd="/", capture_output=True, text=True, check=False).stdout.strip()
+    if not told or Path(told).resolve().parent != (ROOT / "nnlabs").resolve():
+        where = f"comes from {Path(told).parent}, not from here" if told else "is not installed"
+        raise CourseError(f'nnlabs {where}. In {ROOT} run: python -m pip install -e ".[lab,dev]"')
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import re
 import sys
 from pathlib import Path
 
-from tools.course import ROOT, CourseError, lessons, read_notebook
+from tools import course
+from tools.course import CourseError, lessons, read_notebook
 
 RESULT = re.compile(
     r"^RESULT (?P<name>\w+) = (?P<value>\S+)(?: \(target: (?P<target>[^;]+); (?P<verdict>[^)]+)\))?$"
@@ -62,7 +63,7 @@ def main() -> int:
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
-    (ROOT / "RESULTS.md").write_text(text, encoding="utf-8")
+    (course.ROOT / "RESULTS.md").write_text(text, encoding="utf-8")
     print(f"RESULTS.md: {text.count(chr(10)) - HEAD.count(chr(10))} figures")
     return 0
 

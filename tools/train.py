@@ -4,7 +4,7 @@
 
 A header with ``networks: {gan: generator}`` gives ``FOLDER/networks.zip`` with ``gan.npz``: the weights
 of the model that is called ``generator`` when the lecture has come to its end, in the order of
-``model.weights``. ``tools.prepare_data`` calls this to rebuild ``data/networks/``.
+``model.weights``. ``data.rebuild`` calls this to rebuild ``data/networks/``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import jupytext
 from nbformat.v4 import new_code_cell
 
-from tools import build, execute
+from tools import build, course, execute
 from tools.course import CourseError, Lesson, find_lesson
 
 KEEP = """\
@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where networks.zip is written")
     options = parser.parse_args(arguments)
     try:
+        course.check_installation()
         train(find_lesson(options.lesson), options.folder)
     except CourseError as error:
         print(error, file=sys.stderr)

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PATHS = sorted(
     path for folder in ("notebooks", "labs", "solutions") for path in ROOT.glob(f"{folder}/*.ipynb")
 )

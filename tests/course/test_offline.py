@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 OPEN = "import urllib.request; urllib.request.urlopen('http://example.org', timeout=1)"
 
 

