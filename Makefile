@@ -41,7 +41,7 @@ grade: .venv/dev ## Grade a class: make grade LAB=03 SUBMISSIONS=dir
 test: .venv/dev ## Run every test, and every notebook in the smoke budget
 	$(BIN)/python -m pytest
 
-test-full: .venv/dev ## Run every notebook in the cpu budget: targets and minutes are judged
+test-full: .venv/dev ## Run every notebook in the cpu budget: targets are judged, minutes shown
 	NNLABS_BUDGET=cpu $(BIN)/python -m pytest notebooks solutions labs
 
 test-oldest: .venv-oldest/dev ## The tests with the oldest supported versions (Keras 3.10, TensorFlow 2.19)

@@ -1,9 +1,9 @@
 """The data sets of the course.
 
-What ships needs no network: :func:`mnist`, :func:`digits`, :func:`photos` and the toy sets.
+What ships needs no network: :func:`mnist`, :func:`digits`, :func:`photos`, :func:`eight_gaussians`.
 Their files lie in ``data/`` of a checkout, or inside the installed package, and are compared
-with ``SHA256SUMS`` when they are first read. :func:`fashion_mnist`, :func:`cifar10` and
-:func:`cats_and_dogs` are downloaded once, by Keras, into Keras's own cache (``~/.keras``).
+with ``SHA256SUMS`` when they are first read. :func:`fashion_mnist` and :func:`cats_and_dogs` are
+downloaded once, by Keras, into Keras's own cache (``~/.keras``).
 :func:`image_folder` reads a student's own photographs.
 
 Images are ``uint8`` as in their files; scaling them is part of what the lessons teach.
@@ -20,9 +20,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _INSTALLED = Path(__file__).parent / "_data"  # the build backend copies data/ to here
 DATA_DIR = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parent.parent / "data"
@@ -145,12 +148,12 @@ def arrays(name: str) -> dict[str, np.ndarray]:
 
 def _mend(name: str, state: str) -> str:
     what = {"missing": "is missing", "altered": "is damaged: it was truncated or altered"}[state]
-    if DATA_DIR == _INSTALLED:
+    if DATA_DIR == _INSTALLED and DATA_DIR.parent.parent.name.endswith("-packages"):
         how = "Install nnlabs again from where you got it, with pip's option --force-reinstall."
     elif (DATA_DIR.parent / ".git").exists():
         how = f"In the folder of the course, run: git checkout -- data/{name}"
     else:
-        how = "Download the course again, or only this file into its folder data/."
+        how = "Download the course, or the lab's zip, again."
     return f"The data file data/{name} {what}. {how}"
 
 
@@ -208,6 +211,31 @@ def photos() -> Dataset:
     return Dataset(*load("train"), *load("test"), class_names)
 
 
+def eight_gaussians(n: int = 400, *, spread: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw eight small clouds on a circle of radius 2; a test for generative models.
+
+    Parameters
+    ----------
+    n
+        Number of points, divided evenly among the clouds.
+    spread
+        Standard deviation of each cloud, the same in both directions.
+    seed
+        Seed of the random generator; the same seed gives the same points.
+
+    Returns
+    -------
+    x, y
+        Points, ``float64`` of shape ``(n, 2)``, and their clouds, ``int64`` of shape ``(n,)``, in
+        random order.
+    """
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n, dtype=np.int64) % 8)
+    angle = np.pi / 4 + 2 * np.pi * y / 8
+    centres = np.column_stack([2 * np.cos(angle), 2 * np.sin(angle)])
+    return centres + spread * rng.standard_normal(centres.shape), y
+
+
 # ---------------------------------------------------------------- splits and images
 
 
@@ -246,28 +274,49 @@ def _decode(content: bytes, size: int) -> np.ndarray:
         warnings.simplefilter("ignore")  # Pillow warns of camera data it does not understand
         image = Image.open(io.BytesIO(content))
         image.draft("RGB", (2 * size, 2 * size))  # a large JPEG is decoded at a smaller scale
-        image = ImageOps.exif_transpose(image).convert("RGBA")
+        image = _eight_bits(ImageOps.exif_transpose(image)).convert("RGBA")
     image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
     canvas = Image.new("RGBA", image.size, "white")
     canvas.alpha_composite(image)
     return np.array(canvas.convert("RGB"))
 
 
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale a grey picture of more than 8 bits, as from a microscope; Pillow would cut off what is over 255.
+
+    How many bits it has is told by its largest value; numbers with a point are from 0 to 1, or integers.
+    """
+    from PIL import Image
+
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
+    largest = values.max()
+    bits = max(8, np.ceil(np.log2(max(largest, 1) + 1)))
+    white = 1 if image.mode == "F" and largest <= 1 else 2**bits - 1
+    return Image.fromarray(np.round(255 * np.clip(values / white, 0, 1)).astype(np.uint8))
+
+
 def _decode_all(
     files: Iterable[tuple[int, str, Callable[[], bytes]]], size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decode ``(label, name, reader)`` triples; print which files are not readable images."""
-    images, labels, skipped = [], [], []
+    images, labels, skipped, hints = [], [], [], set()
     for label, name, reader in files:
         try:
             images.append(_decode(reader(), size))
-        except Exception:  # Pillow raises a dozen kinds of errors for damaged files
+        except Exception as error:  # Pillow raises a dozen kinds of errors for damaged files
             skipped.append(name)
+            if name.lower().endswith((".heic", ".heif")):
+                hints.add("Save HEIC photos as JPEG first")
+            elif type(error).__name__ == "DecompressionBombError":
+                hints.add("Make photos of over 178 megapixels smaller first")
         else:
             labels.append(label)
     if skipped:
         shown = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
-        print(f"Skipped, because they cannot be read as images ({len(skipped)}): {shown}")
+        skip = f"Skipped, because they cannot be read as images ({len(skipped)}): {shown}"
+        print(". ".join([skip, *sorted(hints)]))
     return np.array(images, dtype=np.uint8), np.array(labels, dtype=np.int64)
 
 
@@ -294,8 +343,9 @@ def image_folder(path: str | Path, size: int = 160) -> Dataset:
     Raises
     ------
     DataError
-        There is no such folder, it has fewer than two sub-folders, or a class has fewer than
-        five images. A file that is no image is skipped and named in one printed line.
+        There is no such folder, it has fewer than two sub-folders, one of these has sub-folders
+        itself, or a class has fewer than five images. A file that is no image is skipped and named
+        in one printed line.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -307,6 +357,12 @@ def image_folder(path: str | Path, size: int = 160) -> Dataset:
         raise DataError(
             f"The folder {root} must hold at least 2 sub-folders, one for each class; found: {found}."
         )
+    for folder in folders:
+        for deeper in filter(Path.is_dir, _visible(folder)):
+            raise DataError(
+                f"{folder.name} holds a folder, {deeper.name}; the photos of a class lie in its own folder. "
+                f"If {deeper.name} is a class, give the folder that holds it: {folder}. Else move its photos."
+            )
     files = [
         (label, f"{folder.name}/{file.name}", file.read_bytes)
         for label, folder in enumerate(folders)
@@ -385,36 +441,9 @@ def fashion_mnist() -> Dataset:
                 file_hash=digest,
                 cache_subdir=str(Path("datasets", "fashion-mnist")),
             )
-        splits = keras.datasets.fashion_mnist.load_data()
+        (x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
     names = "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
-    return _from_keras(splits, names)
-
-
-def cifar10() -> Dataset:
-    """Colour images of 32×32 pixels: CIFAR-10 (Krizhevsky, 2009; 170 MB download).
-
-    Returns
-    -------
-    Dataset
-        ``x_train`` (50000, 32, 32, 3) and ``x_test`` (10000, 32, 32, 3), ``uint8`` RGB; ten
-        classes.
-
-    Raises
-    ------
-    DownloadError
-        It is not in Keras's cache, and there is no network.
-    """
-    import keras
-
-    with _downloading("CIFAR-10", instead="data.photos() or data.mnist()"):
-        splits = keras.datasets.cifar10.load_data()
-    return _from_keras(splits, "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck")
-
-
-def _from_keras(splits: tuple, names: str) -> Dataset:
-    """Return Keras's ``(x, y), (x, y)`` as a Dataset; ``np.array`` makes read-only arrays writeable."""
-    (x_train, y_train), (x_test, y_test) = splits
-    y_train, y_test = (np.array(y, dtype=np.int64).reshape(-1) for y in (y_train, y_test))
+    y_train, y_test = y_train.astype(np.int64), y_test.astype(np.int64)
     return Dataset(np.array(x_train), y_train, np.array(x_test), y_test, tuple(names.split(",")))
 
 
@@ -459,167 +488,3 @@ def cats_and_dogs(per_class: int = 1000, size: int = 160) -> Dataset:
         files = [(label, name, partial(archive.read, name)) for label, name in names]
         x, y = _decode_all(files, size)
     return _split(x, y, class_names, every=4)
-
-
-# ---------------------------------------------------------------- toy sets in the plane
-
-
-def blobs(
-    n: int = 400, *, classes: int = 2, spread: float = 0.8, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw normally distributed clouds, their centres on a circle of radius 2.
-
-    Parameters
-    ----------
-    n
-        Number of points, divided evenly among the classes.
-    classes
-        Number of clouds.
-    spread
-        Standard deviation of each cloud, the same in both directions.
-    seed
-        Seed of the random generator; the same seed gives the same points.
-
-    Returns
-    -------
-    x, y
-        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``, in
-        random order.
-    """
-    rng, y = _start(n, classes, seed)
-    angle = np.pi / 4 + 2 * np.pi * y / classes
-    return _noisy(2 * np.cos(angle), 2 * np.sin(angle), spread, rng), y
-
-
-def eight_gaussians(n: int = 400, *, spread: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw eight small clouds on a circle of radius 2; a test for generative models.
-
-    Parameters
-    ----------
-    n, spread, seed
-        As in :func:`blobs`.
-
-    Returns
-    -------
-    x, y
-        As in :func:`blobs`; ``y`` tells the cloud.
-    """
-    return blobs(n, classes=8, spread=spread, seed=seed)
-
-
-def xor(n: int = 400, *, noise: float = 0.25, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw clouds around the four corners (±1, ±1); opposite corners have the same label.
-
-    Parameters
-    ----------
-    n
-        Number of points, divided evenly among the corners.
-    noise
-        Standard deviation around each corner; 0 gives the corners themselves.
-    seed
-        Seed of the random generator.
-
-    Returns
-    -------
-    x, y
-        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``:
-        1 where the signs of the two coordinates (without noise) differ.
-    """
-    rng, corner = _start(n, 4, seed)
-    first, second = corner // 2, corner % 2
-    return _noisy(2.0 * first - 1, 2.0 * second - 1, noise, rng), first ^ second
-
-
-def moons(n: int = 400, *, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw two half circles of radius 1 that reach into one another.
-
-    Parameters
-    ----------
-    n
-        Number of points, half of them in each class.
-    noise
-        Standard deviation of what is added to each coordinate.
-    seed
-        Seed of the random generator.
-
-    Returns
-    -------
-    x, y
-        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``: 0
-        for the upper moon.
-    """
-    rng, y = _start(n, 2, seed)
-    angle = np.pi * rng.uniform(size=n)
-    upper = y == 0
-    first = np.where(upper, np.cos(angle), 1 - np.cos(angle))
-    second = np.where(upper, np.sin(angle), 0.5 - np.sin(angle))
-    return _noisy(first, second, noise, rng), y
-
-
-def circles(
-    n: int = 400, *, inner: float = 0.5, noise: float = 0.08, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a circle of radius 1 and, inside it, a smaller one.
-
-    Parameters
-    ----------
-    n
-        Number of points, half of them in each class.
-    inner
-        Radius of the inner circle.
-    noise
-        Standard deviation of what is added to each coordinate.
-    seed
-        Seed of the random generator.
-
-    Returns
-    -------
-    x, y
-        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``: 0
-        for the outer circle, 1 for the inner one.
-    """
-    rng, y = _start(n, 2, seed)
-    angle = 2 * np.pi * rng.uniform(size=n)
-    radius = np.where(y == 0, 1.0, inner)
-    return _noisy(radius * np.cos(angle), radius * np.sin(angle), noise, rng), y
-
-
-def spirals(
-    n: int = 400, *, classes: int = 2, turns: float = 1.0, noise: float = 0.03, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw interleaved spirals that start near the origin and end on the circle of radius 1.
-
-    Parameters
-    ----------
-    n
-        Number of points, divided evenly among the classes.
-    classes
-        Number of spirals.
-    turns
-        How often each spiral goes around the origin.
-    noise
-        Standard deviation of what is added to each coordinate.
-    seed
-        Seed of the random generator.
-
-    Returns
-    -------
-    x, y
-        Points, ``float64`` of shape ``(n, 2)``, and labels, ``int64`` of shape ``(n,)``.
-    """
-    rng, y = _start(n, classes, seed)
-    radius = rng.uniform(0.1, 1.0, size=n)
-    angle = 2 * np.pi * (turns * radius + y / classes)
-    return _noisy(radius * np.cos(angle), radius * np.sin(angle), noise, rng), y
-
-
-def _start(n: int, classes: int, seed: int) -> tuple[np.random.Generator, np.ndarray]:
-    """Return a random generator and n labels, as many of each class, in random order."""
-    rng = np.random.default_rng(seed)
-    return rng, rng.permutation(np.arange(n, dtype=np.int64) % classes)
-
-
-def _noisy(first: np.ndarray, second: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the points with these coordinates, each moved by normal noise."""
-    points = np.column_stack([first, second])
-    return points + noise * rng.standard_normal(points.shape)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -44,9 +43,6 @@ def check_packages() -> Finding:
 
 def check_keras() -> Finding:
     """Check that Keras and TensorFlow can be loaded, and tell on which device they compute."""
-    backend = os.environ["KERAS_BACKEND"]
-    if backend != "tensorflow":
-        return False, f"the environment variable KERAS_BACKEND is {backend}; unset it"
     found, gpus = runtime.load_keras()
     for name, oldest in OLDEST.items():
         version = importlib.import_module(name).__version__

@@ -46,7 +46,8 @@ def show(alt: str) -> None:
     ----------
     alt
         What the figure shows, in one or two sentences, for a reader who does not see it.
-        It is stored with the output and read out by JupyterLab and in HTML exports.
+        It is stored with the picture, and read out where a program shows it: nbconvert's classic
+        template does, JupyterLab and nbconvert's default template do not yet.
 
     Raises
     ------

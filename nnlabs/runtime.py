@@ -84,17 +84,24 @@ def setup(seed: int, *, keras: bool = True) -> Budget:
 def load_keras() -> tuple[str, int]:
     """Load Keras and TensorFlow without their start-up log; return their versions and the number of GPUs.
 
+    Keras then has the settings that the lessons are written for, whatever ``~/.keras/keras.json`` says.
+
     Raises
     ------
     RuntimeError
-        One of them is not installed or does not load.
+        One of them is not installed or does not load, or ``KERAS_BACKEND`` names another backend.
     """
+    backend = os.environ.get("KERAS_BACKEND")
+    if backend != "tensorflow":
+        raise RuntimeError(f"The environment variable KERAS_BACKEND is {backend}; unset it, and start again.")
     try:
         with _silent_stderr():
             import keras
             import tensorflow as tf
 
             gpus = tf.config.list_physical_devices("GPU")
+        keras.config.set_floatx("float32")
+        keras.config.set_image_data_format("channels_last")
         # GPUs would round the factors of a matrix product to 10 bits; the lessons compare to 1e-6.
         tf.config.experimental.enable_tensor_float_32_execution(False)
     except ImportError as error:

@@ -87,8 +87,8 @@ def _counts(statement: ast.stmt, path: Path, names: set[tuple[Path | None, str]]
     elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         defined = [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
-    else:
-        return True
+    else:  # it acts when the module is imported; but nothing does for the sake of type checkers
+        return not (isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING")
     return any((place, name) in names for place in (path, None) for name in defined)
 
 

@@ -573,7 +573,7 @@ for digit, score in scores.items():
 #   does the deep autoencoder save, and what does it cost in error?
 # - **Larger holes.** Set a square of $10 \times 10$ pixels to zero instead of single pixels. Train the
 #   denoiser for that.
-# - **The denoising vector field.** Train a denoising autoencoder on `data.moons()` and draw
+# - **The denoising vector field.** Train a denoising autoencoder on `sklearn.datasets.make_moons` and draw
 #   $g(f(\tilde{\mathbf{x}})) - \tilde{\mathbf{x}}$ as arrows on a grid. They point to the data: for small
 #   noise they are about $\sigma^2$ times the gradient of the log-density (Alain & Bengio, 2014,
 #   [arXiv:1211.4246](https://arxiv.org/abs/1211.4246)).

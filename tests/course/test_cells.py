@@ -14,7 +14,7 @@ ROOT = course.ROOT
 def validate(path):
     """Return nbgrader's verdict on the notebook at ``path``, as its Validate button finds it."""
     config = Config()
-    config.Execute.timeout = 120
+    config.Execute.timeout = 1800
     return validator.Validator(config=config).validate(str(path))
 
 

@@ -50,7 +50,7 @@ def test_the_loopback_is_free():
         (
             "import threading, time\n"
             f"def load():\n    {OPEN}\n"
-            "threading.Thread(target=load).start()\ntime.sleep(5)",
+            "threading.Thread(target=load).start()\ntime.sleep(300)",
             1,
         ),
     ],
