@@ -1,5 +1,8 @@
-"""The checks of the labs, one module a lab: ``from nnlabs.checks import neurons as check``.
+"""Instant checks of the labs: one module per lab, built on :mod:`nnlabs.checks.exercise`.
 
-A check module states, for each exercise, a reference, cases and the mistakes that
-students make; :mod:`nnlabs.checks.exercise` does the rest. See CONTRIBUTING.md.
+A lab imports its module as ``check`` and calls ``relu = check.relu(relu)``.
 """
+
+from nnlabs.checks import notebook
+
+notebook.install()

@@ -1,6 +1,8 @@
-"""Every check is tested alike: wrong answers, each with its hint, and right answers written differently.
+"""Every check is tested alike.
 
-A test module states ``ANSWERS`` and calls :func:`make_tests`::
+Each mistake that the check's own table names must get its own hint. Beside them a test module states
+``ANSWERS``: wrong answers that are not in the table, each with a part of what it must be told, and right
+answers written differently::
 
     ANSWERS = {
         "relu": Answers(
@@ -8,7 +10,7 @@ A test module states ``ANSWERS`` and calls :func:`make_tests`::
             right=[lambda x: np.where(x > 0, x, 0.0), ...],
         ),
     }
-    test_wrong, test_right, test_reference, test_coverage = make_tests(neurons, ANSWERS)
+    test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(neurons, ANSWERS)
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def exercises(module: ModuleType) -> dict[str, Exercise]:
 
 
 def make_tests(module: ModuleType, answers: dict[str, Answers]) -> tuple[Callable, ...]:
-    """Return the four tests of a check module, to be bound to names starting with ``test_``."""
+    """Return the five tests of a check module, to be bound to names starting with ``test_``."""
     wrong = [
         pytest.param(name, attempt, hint, id=f"{name}-{i}")
         for name, given in answers.items()
@@ -48,13 +50,26 @@ def make_tests(module: ModuleType, answers: dict[str, Answers]) -> tuple[Callabl
         for i, attempt in enumerate(given.right)
     ]
 
+    mistakes = [
+        pytest.param(name, hint, id=f"{name}-{i}")
+        for name, exercise in exercises(module).items()
+        for i, hint in enumerate(exercise.mistakes)
+    ]
+
+    @pytest.mark.parametrize(("name", "hint"), mistakes)
+    def test_mistake(name: str, hint: str) -> None:
+        assert hint.endswith((".", "?")), "a hint is a sentence"
+        exercise = exercises(module)[name]
+        line = exercise.diagnose(exercise.mistaken(hint)) or "passed."
+        assert hint in line, line
+
     @pytest.mark.parametrize(("name", "attempt", "hint"), wrong)
     def test_wrong(name: str, attempt: Any, hint: str, capsys: pytest.CaptureFixture) -> None:
         exercise = exercises(module)[name]
         assert exercise(attempt) is exercise.reference
         line = capsys.readouterr().out
         assert line.count("\n") == 1
-        assert hint in line
+        assert hint in line, line
 
     @pytest.mark.parametrize(("name", "attempt"), right)
     def test_right(name: str, attempt: Any, capsys: pytest.CaptureFixture) -> None:
@@ -65,13 +80,12 @@ def make_tests(module: ModuleType, answers: dict[str, Answers]) -> tuple[Callabl
     def test_reference(name: str) -> None:
         exercise = exercises(module)[name]
         assert exercise.diagnose(exercise.reference) is None
-        for hint in exercise.mistakes:
-            assert hint.endswith((".", "?")), f"a hint is a sentence: {hint}"
 
     @pytest.mark.parametrize("name", sorted(exercises(module)))
     def test_coverage(name: str) -> None:
-        given = answers[name]
-        assert len({hint for _, hint in given.wrong}) >= 5, "five wrong answers, each with its own hint"
+        given, known = answers[name], exercises(module)[name].mistakes
+        assert len({*known, *(hint for _, hint in given.wrong)}) >= 5, "five mistakes, each with its hint"
+        assert len(given.wrong) >= 2, "two wrong answers that are not in the check's table"
         assert len(given.right) >= 2, "two right answers written differently"
 
-    return test_wrong, test_right, test_reference, test_coverage
+    return test_mistake, test_wrong, test_right, test_reference, test_coverage

@@ -507,7 +507,7 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(autoencoders, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(autoencoders, ANSWERS)
 
 
 def test_the_contractive_penalty_is_the_jacobians():

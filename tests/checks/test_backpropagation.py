@@ -520,4 +520,4 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(backpropagation, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(backpropagation, ANSWERS)

@@ -463,7 +463,7 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(cnn_architectures, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(cnn_architectures, ANSWERS)
 
 
 @pytest.mark.parametrize(

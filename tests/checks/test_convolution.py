@@ -537,7 +537,7 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(convolution, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(convolution, ANSWERS)
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

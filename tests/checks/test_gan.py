@@ -413,7 +413,7 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(gan, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(gan, ANSWERS)
 
 
 @pytest.mark.parametrize("mistake", list(gan._WRONG_STEPS.values()), ids=list(gan._WRONG_STEPS))

@@ -367,7 +367,7 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(infogan, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(infogan, ANSWERS)
 
 
 def test_the_information_is_scikit_learns():

@@ -338,4 +338,6 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(multilayer_perceptron, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(
+    multilayer_perceptron, ANSWERS
+)

@@ -403,7 +403,7 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(neurons, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(neurons, ANSWERS)
 
 
 def test_an_endless_training_is_stopped(monkeypatch):

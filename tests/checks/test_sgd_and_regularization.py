@@ -587,7 +587,9 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(sgd_and_regularization, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(
+    sgd_and_regularization, ANSWERS
+)
 
 
 def test_early_stopping_is_that_of_keras():

@@ -506,7 +506,7 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(transfer_learning, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(transfer_learning, ANSWERS)
 
 
 def test_the_interval_is_that_of_scipy():

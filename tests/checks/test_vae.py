@@ -412,7 +412,7 @@ ANSWERS = {
     ),
 }
 
-test_wrong, test_right, test_reference, test_coverage = make_tests(vae, ANSWERS)
+test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(vae, ANSWERS)
 
 
 def test_the_references_are_the_textbooks():
