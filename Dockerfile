@@ -1,5 +1,5 @@
 # The course and its grader in a container, for systems without a sandbox of their own (macOS, Windows,
-# Linux without user namespaces). Build it once, with the network:
+# Linux without bubblewrap). Build it once, with the network:
 #
 #   docker build -t nnlabs-grade .
 #
@@ -33,11 +33,12 @@ COPY nnlabs nnlabs
 RUN pip install --no-deps -e .
 
 COPY tools tools
+COPY grading grading
 COPY lessons lessons
 COPY solutions solutions
 # A submission runs as another user: it must read the package and its data, and must not read the rest.
-RUN chmod -R a+rX /course && chmod -R go-rwx tools lessons solutions \
+RUN chmod -R a+rX /course && chmod -R go-rwx tools grading lessons solutions \
     && install -d -m 700 /private
 
-ENTRYPOINT ["python", "-m", "tools.grade", "--output", "/private/results"]
+ENTRYPOINT ["python", "-m", "grading", "--output", "/private/results"]
 CMD ["--help"]

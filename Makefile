@@ -5,7 +5,7 @@ PYTHON_COLAB ?= $(call first,python3.13 python3.12)
 BIN := .venv/bin
 LESSON ?= 01
 LAB ?= 01
-FORM = $(if $(RELEASE),$(if $(filter graded,$(RELEASE)),--graded,$(error RELEASE is graded, or not given)))
+FORM = $(if $(filter no,$(CHECKS)),--without-checks)
 LOCKED := pyproject.toml requirements.txt $(wildcard requirements/*.txt)
 
 # The first of these interpreters that is there and of a version that the course supports.
@@ -30,13 +30,13 @@ lab: .venv/student ## Install the course and open JupyterLab on it
 	  --LabApp.extension_manager=readonly $(if $(filter 0,$(shell id -u)),--allow-root)
 
 check: .venv/student ## Check a filled-in lab before handing it in: make check LAB=03
-	$(BIN)/python -m tools.handin $(LAB)
+	$(BIN)/python -m grading.handin $(LAB)
 
-release: .venv/dev ## Write a lab for students, with a zip: make release LAB=03 (RELEASE=graded: no solutions in it)
-	$(BIN)/python -m tools.release $(LAB) $(FORM)
+release: .venv/dev ## Write a lab for students, with a zip: make release LAB=03 (CHECKS=no: without the checks)
+	$(BIN)/python -m grading.release $(LAB) $(FORM)
 
 grade: .venv/dev ## Grade a class: make grade LAB=03 SUBMISSIONS=dir
-	$(BIN)/python -m tools.grade $(LAB) "$(or $(SUBMISSIONS),$(error Name a folder: make grade SUBMISSIONS=dir))"
+	$(BIN)/python -m grading $(LAB) "$(or $(SUBMISSIONS),$(error Name a folder: make grade SUBMISSIONS=dir))"
 
 test: .venv/dev ## Run every test, and every notebook in the smoke budget
 	$(BIN)/python -m pytest

@@ -16,9 +16,9 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib.figure import Figure
 
-from tools.grade.coursefolder import CourseFolder, write
-from tools.grade.results import Row, exercise
-from tools.grade.submission import NO_HINTS, NOT_DONE
+from grading.coursefolder import CourseFolder
+from grading.grades import GRADED, Row, exercise, write
+from grading.outputs import NO_HINTS, NOT_DONE
 
 MOST_HINTS = 12
 STYLE = """
@@ -108,7 +108,7 @@ def page(lab: str, rows: list[Row], maxima: dict[str, float], picture: bytes) ->
         "<h2>Points</h2>",
         rows_of(["points", "students"], distribution(totals, sum(maxima.values()))),
     ]
-    odd = [row for row in every if row.record.status != "graded" or not row.current]
+    odd = [row for row in every if row.record.status != GRADED or not row.current]
     if odd:
         parts += [f"<details><summary>{len(odd)} submissions to look at, not graded or not counted</summary>"]
         lines = [(row.record.given, row.record.status, "; ".join(row.remarks)) for row in odd]

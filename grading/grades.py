@@ -6,19 +6,45 @@ import csv
 import hashlib
 import io
 import json
+import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from tools.course import ROOT
-from tools.grade.coursefolder import CourseFolder, Grade, write
-from tools.grade.sandbox import Limits, readable
-from tools.grade.submission import REFUSED, Record
+from grading.sandbox import readable
+from grading.session import Limits
+from tools import course
 
 PACKAGES = ("nbgrader", "numpy", "keras", "ipykernel")
 FORMULA = tuple("=+-@＝＋－＠")  # the full-width ones count as well
 BY_HAND = "to grade by hand"
+GRADED, LOOK, PART, REFUSED = "graded", "look at it", "graded in part", "not graded"
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The points of one test cell or question."""
+
+    points: float
+    maximum: float
+    by_hand: bool  # waits for a person
+
+
+@dataclass
+class Record:
+    """What is known of a graded submission; the points are nbgrader's, in the gradebook."""
+
+    key: str  # of all that the grade depends on
+    student: str
+    given: str
+    name: str
+    shown: str
+    status: str
+    remarks: list[str] = field(default_factory=list)
+    hints: dict[str, str] = field(default_factory=dict)  # failed test cell → the hint that was given
+    seconds: float = 0.0
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,9 +81,9 @@ def course_key(source: str, limits: Limits, budget: str) -> str:
         if folder.name == "nnlabs":
             for path in sorted(folder.rglob("*.py")):
                 digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    for path in sorted((ROOT / "tools" / "grade").glob("*.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    sums = ROOT / "data" / "SHA256SUMS"
+    sums = course.ROOT / "data" / "SHA256SUMS"
     digest.update(sums.read_bytes() if sums.is_file() else b"")
     for package in PACKAGES:
         with suppress(ImportError):
@@ -65,21 +91,16 @@ def course_key(source: str, limits: Limits, budget: str) -> str:
     return digest.hexdigest()
 
 
-def submission_key(course: str, content: bytes) -> str:
+def submission_key(course_key: str, content: bytes) -> str:
     """Return a hash of what one grade depends on."""
-    return hashlib.sha256(course.encode() + content).hexdigest()[:32]
+    return hashlib.sha256(course_key.encode() + content).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Store:
-    """The records of a lab, in ``results/``."""
+    """The records of a lab, in a folder."""
 
-    folder: CourseFolder
-
-    @property
-    def place(self) -> Path:
-        """Return the folder of the records."""
-        return self.folder.root / "results"
+    place: Path
 
     def save(self, record: Record) -> None:
         """Write one record, whole or not at all."""
@@ -94,29 +115,35 @@ class Store:
         return found
 
 
+def write(path: Path, content: str | bytes | dict) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, dict):
+        content = json.dumps(content, ensure_ascii=False, indent=1)
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    part = path.with_name(f"{path.name}.part{os.getpid()}")
+    try:
+        with part.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    finally:  # half of it, on a full disk
+        part.unlink(missing_ok=True)
+
+
 def table(rows: list[Row], maxima: dict[str, float]) -> str:
     """Return ``grades.csv``: student, each exercise, total, maximum, status, remarks."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        ["student", "name", *map(exercise, maxima), "total", "maximum", "status", "remarks", "file", "folder"]
-    )
+    end = ["total", "maximum", "status", "remarks", "file", "folder"]
+    writer.writerow(["student", "name", *map(exercise, maxima), *end])
     for row in rows:
         record = row.record
         points = [_points(row.grades.get(name), record) for name in maxima]
-        writer.writerow(
-            [
-                _cell(record.given),
-                _cell(record.name),
-                *points,
-                f"{row.total:g}",
-                f"{sum(maxima.values()):g}",
-                _status(row),
-                _cell("; ".join(row.remarks)),
-                _cell(record.shown),
-                record.student,
-            ]
-        )
+        total = [f"{row.total:g}", f"{sum(maxima.values()):g}"]
+        told = [_status(row), _cell("; ".join(row.remarks)), _cell(record.shown), record.student]
+        writer.writerow([_cell(record.given), _cell(record.name), *points, *total, *told])
     return stream.getvalue()
 
 

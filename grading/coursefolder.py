@@ -9,34 +9,37 @@ from __future__ import annotations
 
 import base64
 import html
-import json
+import logging
 import os
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbformat import NotebookNode
+from nbgrader import api
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
+from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, GetGrades
 from sqlalchemy.exc import DatabaseError
 from traitlets.config import Config
 
+from grading.grades import Grade, write
+from tools.cells import stubs
 from tools.course import CourseError
-from tools.grade import byhand
-from tools.grading import stubs
 
 SETTINGS = """\
-# An nbgrader course of one lab, made by tools/grade. To grade open questions by hand, start nbgrader's
+# An nbgrader course of one lab, made by grading/. To grade open questions by hand, start nbgrader's
 # formgrader here.
 import os
 
@@ -49,33 +52,9 @@ POLICY = (
     "font-src data: https://cdnjs.cloudflare.com; "
     "script-src 'nonce-{nonce}' 'strict-dynamic' 'unsafe-eval'"
 )
-ALLOWED_TAGS = [
-    "a",
-    "b",
-    "blockquote",
-    "br",
-    "code",
-    "em",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "i",
-    "li",
-    "ol",
-    "p",
-    "pre",
-]
-ALLOWED_TAGS += ["strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul"]
-
-
-@dataclass(frozen=True)
-class Grade:
-    """The points of one test cell or question."""
-
-    points: float
-    maximum: float
-    by_hand: bool  # waits for a person
+ALLOWED_TAGS = ["a", "b", "br", "code", "em", "h1", "h2", "h3", "h4", "i", "li", "ol", "p", "pre", "ul"]
+ALLOWED_TAGS += ["blockquote", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr"]
+ATTACHED = re.compile(r"!\[([^\]]*)\]\(\s*<?attachment:([^)>\s]*)[^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -137,9 +116,9 @@ class CourseFolder:
             place = steps.index(Execute)
             converter.autograde_preprocessors = [*steps[:place], execute, remark, *steps[place + 1 :]]
 
-        before = byhand.decided(self, student)
+        before = self._decided(student)
         self._convert(Autograde, self._config(student), use)
-        byhand.keep(self, student, before)
+        self._keep_decided(student, before)
         return nbformat.read(self.path("autograded", student), as_version=4)
 
     def feedback(self, student: str) -> None:
@@ -151,14 +130,26 @@ class CourseFolder:
             for index, cell in enumerate(notebook.cells):
                 if cell.cell_type != "code" and cell.source not in given:
                     notebook.cells[index], resources = sanitize.preprocess_cell(cell, resources, index)
+                    _show_pictures(notebook.cells[index])
             return notebook, resources
 
         def use(converter: GenerateFeedback) -> None:
             converter.preprocessors = [GetGrades, clean, CSSHTMLHeaderPreprocessor]
 
-        self._convert(GenerateFeedback, self._config(student), use)
-        page = self.path("feedback", student, ".html")
-        write(page, restrict(page.read_text(encoding="utf-8")))
+        path = self.path("feedback", student, ".html")
+        try:
+            self._convert(GenerateFeedback, self._config(student), use)
+            page = restrict(path.read_text(encoding="utf-8"))
+        except NbGraderException:  # of what a stranger wrote: the grade is there all the same
+            logging.getLogger("traitlets").exception("no feedback page for %s", student)
+            page = self._plain_page("Graded, but the notebook cannot be shown as a page")
+        write(path, page)
+
+    def _plain_page(self, text: str) -> str:
+        return (
+            f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{self.lab}</title>'
+            f"<h1>{self.lab}</h1><p>{html.escape(text)}.</p></html>\n"
+        )
 
     def refuse(self, student: str, reason: str) -> None:
         """Enter 0 points for a submission that cannot be graded, and say why on the student's page.
@@ -174,11 +165,7 @@ class CourseFolder:
             for grade in gradebook.find_submission_notebook(self.lab, self.lab, student).grades:
                 grade.auto_score, grade.needs_manual_grade = 0, grade.manual_score is not None
             gradebook.db.commit()
-        page = (
-            f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{self.lab}</title>'
-            f"<h1>{self.lab}</h1><p>Not graded: {html.escape(reason)}.</p></html>\n"
-        )
-        write(self.path("feedback", student, ".html"), page)
+        write(self.path("feedback", student, ".html"), self._plain_page(f"Not graded: {reason}"))
 
     def maxima(self) -> dict[str, float]:
         """Return the points of each test cell and question, in the order of the lab."""
@@ -232,6 +219,40 @@ class CourseFolder:
             f"gradebook-{now}.db; points that were given by hand are only in that one."
         )
 
+    # What a person decided stays decided when a submission is graded again and its answer is the same.
+    # nbgrader marks every grade that was given by hand as waiting again.
+
+    def _decided(self, student: str) -> dict[str, tuple]:
+        """Return grade id → what points by hand were given for, as far as a person is done with it."""
+        with self.gradebook() as gradebook, suppress(MissingEntry):
+            grades = gradebook.find_submission_notebook(self.lab, self.lab, student).grades
+            done = [g for g in grades if g.manual_score is not None and not g.needs_manual_grade]
+            return self._subjects(student, done)
+        return {}
+
+    def _keep_decided(self, student: str, before: dict[str, tuple]) -> None:
+        """Take the mark off grades that were decided before and that nothing changed for."""
+        if not before:
+            return
+        with self.gradebook() as gradebook:
+            grades = gradebook.find_submission_notebook(self.lab, self.lab, student).grades
+            now = self._subjects(student, grades)
+            for grade in grades:
+                if grade.name in before and now.get(grade.name) == before[grade.name]:
+                    grade.needs_manual_grade = False
+            gradebook.db.commit()
+
+    def _subjects(self, student: str, grades: list[api.Grade]) -> dict[str, tuple]:
+        """Return grade id → the cell's text, and for a test cell what it gave by itself."""
+        scores = {grade.name: grade.auto_score for grade in grades}
+        with suppress(OSError, ValueError, AttributeError):
+            notebook = nbformat.read(self.path("autograded", student), as_version=4)
+            marks = [
+                (cell.metadata.get("nbgrader", {}).get("grade_id"), cell.source) for cell in notebook.cells
+            ]
+            return {name: (source, scores[name]) for name, source in marks if name in scores}
+        return {}
+
     def _config(self, student: str) -> Config:
         config = Config()
         config.CourseDirectory.root = str(self.root)
@@ -246,7 +267,24 @@ class CourseFolder:
         converter.force = True
         if change:
             change(converter)
+
+        def find() -> None:  # in place of a search by a pattern, for which "[" in a path is no letter
+            folder = converter._format_source(self.lab, converter.coursedir.student_id)
+            converter.assignments = {folder: [os.path.join(folder, f"{self.lab}.ipynb")]}
+
+        converter.init_notebooks = find
         converter.start()
+
+
+def _show_pictures(cell: NotebookNode) -> None:
+    """Say in a cell of a feedback page where a picture is missing: nbconvert stops at it."""
+    there = cell.get("attachments", {})
+    there.update({quote(name): forms for name, forms in there.items()})  # as links name them
+
+    def say(found: re.Match) -> str:
+        return found[0] if found[2] in there else f"(the picture {found[2]} was not handed in)"
+
+    cell.source = ATTACHED.sub(say, cell.source)
 
 
 def restrict(page: str) -> str:
@@ -257,20 +295,3 @@ def restrict(page: str) -> str:
     policy = POLICY.format(nonce=nonce)
     tag = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     return head.replace("<head>", f"<head>\n{tag}", 1) + body + rest
-
-
-def write(path: Path, content: str | bytes | dict) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, dict):
-        content = json.dumps(content, ensure_ascii=False, indent=1)
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    part = path.with_name(f"{path.name}.part{os.getpid()}")
-    try:
-        with part.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, path)
-    finally:  # half of it, on a full disk
-        part.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Grade a class with nbgrader.
 
-    python -m tools.grade 03 submissions/             a folder as institutions hand it over
-    python -m tools.grade 03 moodle-download.zip      Moodle's download
-    python -m tools.grade 03 submissions/ --jobs 4    as many at a time (default: the cores)
+    python -m grading 03 submissions/             a folder as institutions hand it over
+    python -m grading 03 moodle-download.zip      Moodle's download
+    python -m grading 03 submissions/ --jobs 4    as many at a time (default: the cores)
 
 The results are in ``build/grading/03_...``: ``grades.csv``, ``report.html``, ``feedback/``, and
 nbgrader's course folder with its gradebook. Run again, it grades what is new or changed only.
@@ -16,7 +16,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.course import ROOT, CourseError, find_lesson
+from tools import course
+from tools.course import CourseError, find_lesson
 
 
 def positive(kind: type) -> Callable[[str], float]:
@@ -33,10 +34,12 @@ def positive(kind: type) -> Callable[[str], float]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Grade what the command line names; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.grade", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__.split("\n")[0])
     parser.add_argument("lesson", help="number or name of the lab, such as 03")
     parser.add_argument("submissions", type=Path, help="a folder or a zip file")
-    parser.add_argument("--output", type=Path, default=ROOT / "build" / "grading", help="where results go")
+    parser.add_argument(
+        "--output", type=Path, default=course.ROOT / "build" / "grading", help="where results go"
+    )
     parser.add_argument(
         "--jobs", type=positive(int), default=0, help="submissions at a time (default: the cores)"
     )
@@ -50,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--seconds",
         type=positive(float),
         default=0,
-        help="limit for one submission (default: by what the solution takes)",
+        help="limit of computing for one submission (default: by what the solution takes)",
     )
     parser.add_argument(
         "--memory", type=positive(int), default=3000, help="limit for one submission, in MB (default: 3000)"
@@ -66,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--sandbox",
         dest="kind",
         default="",
-        choices=["bubblewrap", "unshare", "none"],
+        choices=["bubblewrap", "none"],
         help="how to isolate the submissions (default: the best that works here)",
     )
     options = vars(parser.parse_args(arguments))
@@ -79,9 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
                 "Grading needs Linux or macOS. On Windows use WSL, or the container: see Dockerfile."
             )
         if importlib.util.find_spec("nbgrader") is None:
-            raise CourseError('Grading needs nbgrader: pip install -e ".[lab]"')
-        from tools.grade.run import Options, grade_class
+            raise CourseError('Grading needs nbgrader: pip install -e ".[lab,dev]"')
+        from grading.run import Options, grade_class
 
+        course.check_installation()
         return grade_class(Options(lesson=find_lesson(options.pop("lesson")), **options))
     except CourseError as error:
         print(error, file=sys.stderr)

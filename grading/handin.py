@@ -1,12 +1,13 @@
 """Check a filled-in lab before it is handed in: nbgrader's verdict in words, exercise by exercise.
 
-    python -m tools.handin 03                           the lab of that number, in labs/
-    python -m tools.handin my/03_backpropagation.ipynb  any notebook
-    python check.py                                     in a released folder: the notebook beside it
+    python -m grading.handin 03                           the lab of that number, in labs/
+    python -m grading.handin my/03_backpropagation.ipynb  any notebook
+    python check.py                                       in a released folder: the notebook beside it
 
 The notebook is executed from top to bottom in a fresh kernel, as it will be when it is graded. The
 file itself is not changed. The exit status is 0 when everything is done and right, else 1.
-A released zip has this file as ``check.py``, so it uses nothing of the course but the notebook.
+A released zip has this file as ``check.py``, so it uses nothing of the course but the notebook. What reads
+the file (:func:`read_cells`) is also what the grader reads it with.
 """
 
 from __future__ import annotations
@@ -20,18 +21,37 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LATER = "is judged when it is handed in"  # what a check of the graded form may say
-SECONDS, TIMES = 120.0, 3.0  # the whole notebook may take this, and so many times its stated minutes
+LATER = "is judged when it is handed in"  # what a check says in a release without checks
+SECONDS, TIMES = 600.0, 10.0  # the whole notebook may take this, and so many times its stated minutes
 CELL_SHARE = 1 / 3  # of that time, for one cell
 FRESH = "Take a fresh copy of the lab and put your answers into it."
+MOST_CELLS, MOST_CHARACTERS = 2000, 2_000_000
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
 
 class HandInError(Exception):
     """The notebook cannot be checked. The message says why, and what to do."""
+
+
+class UnreadableError(Exception):
+    """The file is no notebook of this lab; the message says what it is."""
+
+
+@dataclass
+class Cell:
+    """What is taken from a cell of a handed-in notebook."""
+
+    kind: str
+    source: str
+    id: str = ""
+    grade_id: str = ""
+    metadata: dict = field(default_factory=dict)  # nbgrader's, to tell what was changed
+    pictures: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,57 +86,143 @@ def find(name: str | None) -> Path:
     raise HandInError(f"There is no lab {name!r} in labs/. The labs are: {known}.")
 
 
-def read(path: Path) -> dict:
-    """Return the notebook at ``path``, or say in words what is wrong with the file."""
+def read_cells(content: bytes) -> list[Cell]:
+    """Return the cells of a notebook file of any format version, outputs dropped.
+
+    Raises
+    ------
+    UnreadableError
+        The content is no notebook.
+    """
+    return cells_of(decode(content))
+
+
+def decode(content: bytes) -> dict:
+    """Return the notebook in a file as it is there, in format 4; only that it has cells is certain."""
+    if not content.strip():
+        raise UnreadableError("the file is empty")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        other = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "another encoding"
+        raise UnreadableError(f"the file is no notebook: its text is in {other}, not in UTF-8") from None
+    try:
+        notebook = json.loads(text)
+    except (ValueError, RecursionError):
+        marks = "<<<<<<<" in text and ">>>>>>>" in text
+        reason = "git's conflict marks are in it" if marks else "not valid JSON: was it cut off?"
+        raise UnreadableError(f"the file is no notebook ({reason})") from None
+    version = notebook.get("nbformat") if isinstance(notebook, dict) else None
+    if isinstance(version, int) and 1 <= version < 4:
+        notebook = _convert(notebook)
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise UnreadableError("the file is no notebook (JSON, but without cells)")
+    return notebook
+
+
+def _convert(notebook: dict) -> dict:
+    """Bring a notebook of an old format to format 4; nbformat does it."""
     import nbformat
 
+    for sheet in notebook.get("worksheets") or []:
+        for cell in (sheet.get("cells") if isinstance(sheet, dict) else None) or []:
+            if isinstance(cell, dict) and "outputs" in cell:
+                cell["outputs"] = []
     try:
-        text = path.read_text(encoding="utf-8")
+        return nbformat.convert(nbformat.from_dict(notebook), 4)
+    except Exception:  # a damaged notebook raises whatever the converter stumbles over
+        raise UnreadableError("the notebook is of an old format and damaged") from None
+
+
+def cells_of(notebook: dict) -> list[Cell]:
+    """Return what is used of the cells, whatever else stands in them."""
+    found = [cell for cell in map(_cell, notebook["cells"][:MOST_CELLS]) if cell]
+    if sum(len(cell.source) for cell in found) > MOST_CHARACTERS:
+        raise UnreadableError(f"the notebook has more than {MOST_CHARACTERS:,} characters of text and code")
+    return found
+
+
+def _cell(raw: object) -> Cell | None:
+    if not isinstance(raw, dict) or raw.get("cell_type") not in ("code", "markdown", "raw"):
+        return None
+    source = raw.get("source", "")
+    source = "".join(filter(_is_text, source)) if isinstance(source, list) else source
+    metadata = raw.get("metadata")
+    grading = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    grading = dict(grading) if isinstance(grading, dict) else {}
+    texts = {"id": raw.get("id"), "grade_id": grading.get("grade_id")}
+    if not _is_text(source):
+        return None
+    return Cell(
+        raw["cell_type"],
+        source.encode("utf-8", "replace").decode("utf-8"),  # a lone surrogate cannot be written to any file
+        metadata=grading,
+        pictures=_pictures(raw.get("attachments")),
+        **{key: value if _is_text(value) else "" for key, value in texts.items()},
+    )
+
+
+def _pictures(attachments: object) -> dict[str, dict[str, str]]:
+    """Return the pictures that were pasted into a cell: name → kind → base64."""
+    found = {}
+    for name, forms in attachments.items() if isinstance(attachments, dict) else ():
+        kept = {}
+        for kind, data in forms.items() if isinstance(forms, dict) else ():
+            data = "".join(filter(_is_text, data)) if isinstance(data, list) else data
+            if kind in PICTURES and _is_text(data) and BASE64.fullmatch(data):
+                kept[kind] = data
+        if kept:
+            found[name] = kept
+    return found
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def read(path: Path) -> dict:
+    """Return the notebook at ``path`` with what matters of it, or say what is wrong with the file."""
+    from nbformat import from_dict, v4
+
+    try:
+        raw = decode(path.read_bytes())
+        cells = cells_of(raw)
     except FileNotFoundError:
         raise HandInError(f"There is no file {path}.") from None
-    except (OSError, UnicodeDecodeError):
-        raise HandInError(f"{path.name} cannot be read as text: it is no notebook. {FRESH}") from None
-    if not text.strip():
-        raise HandInError(f"{path.name} is empty. {FRESH}")
+    except OSError as error:
+        raise HandInError(f"{path.name} cannot be read ({error.strerror}).") from None
+    except UnreadableError as reason:
+        raise HandInError(f"{path.name} cannot be used: {reason}. {FRESH}") from None
+    makers = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}
+    made = [
+        makers[cell.kind](cell.source, metadata={"nbgrader": cell.metadata} if cell.metadata else {})
+        for cell in cells
+    ]
+    return from_dict(v4.new_notebook(cells=made, metadata={"nnlabs": {"minutes": _minutes(raw)}}))
+
+
+def _minutes(raw: dict) -> float:
+    """Return how long the lesson says that the lab takes; 0 if the notebook does not tell."""
     try:
-        content = json.loads(text)
-        version = content["nbformat"]
-    except ValueError:
-        raise HandInError(f"{path.name} is damaged: it is not JSON. Was it cut off? {FRESH}") from None
-    except (KeyError, TypeError):
-        raise HandInError(f"{path.name} is no notebook. {FRESH}") from None
-    if version != 4:
-        raise HandInError(f"{path.name} has the notebook format {version}, not 4. Save it with JupyterLab.")
-    try:
-        notebook = nbformat.reads(text, as_version=4)
-        nbformat.validate(notebook)
-    except Exception:  # nbformat raises many kinds
-        raise HandInError(f"{path.name} is damaged: it is no valid notebook. {FRESH}") from None
-    return notebook
+        return min(60.0, max(0.0, float(raw["metadata"]["nnlabs"]["minutes"]["cpu"])))
+    except (KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def expected_points(path: Path, notebook: dict) -> dict[str, float]:
     """Return the points of each graded cell of the lab as it was given out, in order.
 
-    They come from the list in a released folder, or from the lesson in a checkout; without either,
+    They come from the list in a released folder, or from the solution in a checkout; without either,
     from the notebook itself, and then a missing cell is only noticed if its other half is there.
     """
-    listed = HERE / "lab.json"
+    listed, solution = HERE / "lab.json", HERE.parent / "solutions" / path.name
     if listed.is_file():
         told = json.loads(listed.read_text(encoding="utf-8"))
         if told["lab"] == path.stem:
             return told["points"]
-    lesson = HERE.parent / "lessons" / path.stem / "lab.py"
-    if lesson.is_file():
-        marks = re.findall(
-            r'^# %%.* (check|question)="([^"]+)".* points=([\d.]+)', lesson.read_text(encoding="utf-8"), re.M
-        )
-        return {f"{name}-check" if kind == "check" else name: float(points) for kind, name, points in marks}
-    return {
-        mark["grade_id"]: float(mark.get("points", 0))
-        for mark in (cell.metadata.get("nbgrader", {}) for cell in notebook.cells)
-        if mark.get("grade")
-    }
+    given = read(solution) if solution.is_file() else notebook
+    marks = [cell.metadata.get("nbgrader", {}) for cell in given.cells]
+    return {mark["grade_id"]: float(mark.get("points", 0)) for mark in marks if mark.get("grade")}
 
 
 def complaints(notebook: dict, expected: dict[str, float]) -> list[str]:
@@ -230,7 +336,9 @@ def verdicts(
         elif cell.cell_type == "markdown":
             answered = determine_grade(cell)[0] is None
             words = (
-                "open question: answered, a person grades it." if answered else "open question: still empty."
+                "open question: answered, a person grades it."
+                if answered
+                else "open question: still empty. Write your answer into this very cell."
             )
             found.append(Verdict(name, points, 0, words, answered))
         else:
@@ -274,8 +382,7 @@ def check(path: Path, seconds: float | None = None) -> int:
     notebook = read(path)
     expected = expected_points(path, notebook)
     wrong = complaints(notebook, expected)
-    minutes = notebook.metadata.get("nnlabs", {}).get("minutes", {}).get("cpu", 0)
-    seconds = seconds or SECONDS + TIMES * 60 * minutes
+    seconds = seconds or SECONDS + TIMES * 60 * notebook.metadata.nnlabs.minutes
     cell_seconds = max(1.0, seconds * CELL_SHARE)
     count = sum(cell.cell_type == "code" for cell in notebook.cells)
     with tqdm(total=count, unit="cell", desc=path.stem, leave=False) as bar:
@@ -316,15 +423,17 @@ def _conclude(path: Path, found: list[Verdict], wrong: list[str]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Check the notebook that the command line names; return the exit status."""
-    in_course = __package__ == "tools"
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.handin" if in_course else "python check.py", description=__doc__.split("\n")[0]
-    )
+    in_course = __package__ == "grading"
+    program = "python -m grading.handin" if in_course else "python check.py"
+    parser = argparse.ArgumentParser(prog=program, description=__doc__.split("\n")[0])
     parser.add_argument(
         "lab", nargs=None if in_course else "?", help="a notebook, or the number or name of a lab, such as 03"
     )
     parser.add_argument("--seconds", type=float, help="limit of time for the whole notebook")
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a hint's φ, on a console that has none
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return check(find(options.lab), options.seconds)
     except HandInError as error:

@@ -9,29 +9,33 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from tools.course import ROOT, CourseError, Lesson, read_notebook
-from tools.grade import results, sandbox
-from tools.grade.collect import NotReadError, Submission, collect
-from tools.grade.coursefolder import CourseFolder, write
-from tools.grade.execute import Course
-from tools.grade.report import write_report
-from tools.grade.results import Row, Store
-from tools.grade.sandbox import MEGABYTE, Limits
-from tools.grade.submission import REFUSED, SCRATCH, Record, Setting
-from tools.grade.workers import Workers, prepare_environment
+from grading import grades, sandbox
+from grading.collect import NotReadError, Submission, collect
+from grading.coursefolder import CourseFolder
+from grading.grades import REFUSED, Record, Row, Store, write
+from grading.report import write_report
+from grading.session import MEGABYTE, Limits
+from grading.submission import SCRATCH, Setting
+from grading.workers import Workers, prepare_environment
+from tools import course
+from tools.course import CourseError, Lesson, read_notebook
 
-SECONDS_TO_START = 60  # of a kernel on a busy machine
-PATIENCE = 6  # a submission may take so many times what the solution takes
+# Seconds of computing that a submission may take: what a kernel needs to start, what endless loops take
+# until the checks stop them, and so many times what the solution takes.
+SECONDS_TO_START, CHECKS_SECONDS, PATIENCE = 60, 90, 6
 CELL_SECONDS = 20
 SOLUTION_SECONDS = 3600
-CHECKS_SECONDS = 90  # and what endless loops take until the checks stop them
+
+
+def _default_output() -> Path:
+    return course.ROOT / "build" / "grading"
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,10 @@ class Options:
 
     lesson: Lesson
     submissions: Path
-    output: Path = ROOT / "build" / "grading"
+    output: Path = field(default_factory=_default_output)
     jobs: int = 0  # 0: as many as there are cores
     budget: str = "smoke"
-    seconds: float = 0  # 0: from the time that the solution takes
+    seconds: float = 0  # of computing; 0: from what the solution takes
     memory: int = 3000  # megabytes
     pattern: str = ""
     force: bool = False
@@ -56,38 +60,44 @@ def grade_class(options: Options) -> int:
     start = time.monotonic()
     lab = options.lesson.name
     folder = CourseFolder((options.output / lab).resolve(), lab)
-    store = Store(folder)
+    store = Store(folder.root / "results")
+    source = source_notebook(options.lesson)
     names = {record.given: record.student for record in store.load().values()}
-    submissions = collect(options.submissions, lab, options.pattern, names)
+    marks = {cell.metadata.get("nbgrader", {}).get("grade_id") for cell in source.cells} - {None}
+    submissions = collect(options.submissions, lab, marks, options.pattern, names)
     make(folder.root)
-    private = tuple(place.resolve() for place in (ROOT, options.submissions, options.output))
-    where = sandbox.chosen(options.kind, private)
-    if where.kind == "none" and not options.kind:
-        print(f"No sandbox: {sandbox.why_none()}", file=sys.stderr)
-    for line in where.gaps():
-        print(f"Not isolated: {line}", file=sys.stderr)
+    where = choose_sandbox(options)
     with alone(folder.root), Workers(options.jobs or cores(), folder.root / "grade.log") as workers:
         clean_up()
-        source = read_notebook(options.lesson.notebook("solutions"))
-        for link in (f"solutions/{lab}", f"solutions%2F{lab}"):  # of the title to itself; a student has labs/
-            source.cells[0].source = source.cells[0].source.replace(link, link.replace("solutions", "labs"))
         limits = Limits(memory=options.memory * MEGABYTE)
         setting = Setting(folder, where, limits, options.budget)
-        key = results.course_key(nbformat.writes(source), limits, f"{options.budget} {options.seconds}")
+        key = grades.course_key(nbformat.writes(source), limits, f"{options.budget} {options.seconds}")
         setting = prepare(source, setting, key, workers, options.seconds)
         entered = folder.grades()
         known = {student: record for student, record in store.load().items() if student in entered}
         works = to_do(submissions, {} if options.force else known, key)
-        try:
-            problems = grade_all(works, setting, store, workers)
-        except KeyboardInterrupt:
-            print(
-                "\nStopped. What is finished is kept; the same command goes on from there.", file=sys.stderr
-            )
-            return 130
+        problems = grade_all(works, setting, store, workers)
     write_results(folder, submissions, store, problems)
     say(folder, submissions, works, problems, time.monotonic() - start)
     return 1 if problems else 0
+
+
+def source_notebook(lesson: Lesson) -> NotebookNode:
+    """Return the lab's solution, with the links of the student's version."""
+    source = read_notebook(lesson.notebook("solutions"))
+    for link in (f"solutions/{lesson.name}", f"solutions%2F{lesson.name}"):
+        source.cells[0].source = source.cells[0].source.replace(link, link.replace("solutions", "labs"))
+    return source
+
+
+def choose_sandbox(options: Options) -> sandbox.Sandbox:
+    """Return the best sandbox, and say what is not isolated."""
+    where = sandbox.chosen(options.kind, (course.ROOT, options.submissions, options.output))
+    if where.kind == "none" and not options.kind:
+        print(f"No sandbox: {sandbox.why_none()}", file=sys.stderr)
+    for line in where.gaps():
+        print(f"Not isolated: {line}", file=sys.stderr)
+    return where
 
 
 def make(root: Path) -> None:
@@ -107,36 +117,30 @@ def cores() -> int:
 
 
 def prepare(source: NotebookNode, setting: Setting, key: str, workers: Workers, seconds: float) -> Setting:
-    """Run the lab's solution, then release the lab into the course folder; both only if something changed.
+    """Execute the lab's solution, then release the lab into the course folder; only if something changed.
 
     A solution that fails changes nothing there.
     """
     folder, known = setting.folder, setting.folder.root / "course.json"
-    course = _known_course(known, key)
-    if not folder.is_entered() or course is None:
+    took = _known_seconds(known, key)
+    if not folder.is_entered() or took is None:
         patient = replace(setting.limits, seconds=SOLUTION_SECONDS, cell_seconds=SOLUTION_SECONDS / 2)
-        for answer in workers.run([source], replace(setting, limits=patient), SOLUTION_SECONDS):
-            if answer.problem:
-                raise CourseError(answer.problem)
-            clean, took, memory = answer.result
-            course = {"key": key, "seconds": took, "memory": memory, "course": asdict(clean)}
+        took = workers.try_solution(source, replace(setting, limits=patient))
         known.unlink(missing_ok=True)
         notice = folder.prepare(source)
         if notice:
             print(notice, file=sys.stderr)
-        write(known, course)
-    fields = course["course"]
-    clean = Course(**{name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()})
-    total = seconds or SECONDS_TO_START + CHECKS_SECONDS + PATIENCE * course["seconds"]
-    cell = min(total / 2, CELL_SECONDS + PATIENCE / 2 * course["seconds"])
-    return replace(setting, course=clean, limits=replace(setting.limits, seconds=total, cell_seconds=cell))
+        write(known, {"key": key, "seconds": took})
+    total = seconds or SECONDS_TO_START + CHECKS_SECONDS + PATIENCE * took
+    cell = min(total / 2, CELL_SECONDS + PATIENCE / 2 * took)
+    return replace(setting, limits=replace(setting.limits, seconds=total, cell_seconds=cell))
 
 
-def _known_course(path: Path, key: str) -> dict | None:
-    with suppress(OSError, ValueError):
-        course = json.loads(path.read_text(encoding="utf-8"))
-        if course.get("key") == key:
-            return course
+def _known_seconds(path: Path, key: str) -> float | None:
+    with suppress(OSError, ValueError, KeyError):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told["key"] == key:
+            return float(told["seconds"])
     return None
 
 
@@ -148,7 +152,7 @@ def to_do(submissions: list[Submission], known: dict[str, Record], key: str) -> 
             content = submission.file.read() if submission.file else "\n".join(submission.notes).encode()
         except NotReadError as reason:
             content = str(reason).encode()
-        own = results.submission_key(key, content)
+        own = grades.submission_key(key, content)
         record = known.get(submission.student)
         if record is None or record.key != own or record.given != submission.given:
             works.append((submission, own))
@@ -161,14 +165,13 @@ def grade_all(
     """Grade, saving each record when it is there; return student → why there is none."""
     problems = {}
     with tqdm(total=len(works), unit="student", file=sys.stdout, disable=not works) as bar:
-        for answer in workers.run(works, setting, setting.limits.seconds):
-            submission = answer.work[0]
-            if answer.problem:
-                problems[submission.student] = answer.problem
+        for submission, record, problem in workers.grade(works, setting):
+            if record is None:
+                problems[submission.student] = problem
             else:
-                store.save(answer.result)
-                if answer.result.status != "graded":
-                    bar.write(f"{submission.given}: {answer.result.status}", file=sys.stdout)
+                store.save(record)
+                if record.status != grades.GRADED:
+                    bar.write(f"{submission.given}: {record.status}", file=sys.stdout)
             bar.update()
     return problems
 
@@ -177,11 +180,11 @@ def write_results(
     folder: CourseFolder, submissions: list[Submission], store: Store, problems: dict[str, str]
 ) -> None:
     """Write the table of grades and the class's report from the records and the gradebook."""
-    grades, maxima = folder.grades(), folder.maxima()
+    points, maxima = folder.grades(), folder.maxima()
     here = {submission.student: submission for submission in submissions}
     rows = []
     for student, record in store.load().items():
-        if student not in grades:
+        if student not in points:
             continue  # of a gradebook that was put aside
         refused = record.status == REFUSED
         if student in here:
@@ -190,10 +193,10 @@ def write_results(
             notes = ["not in this folder: the points are those of an earlier run"]
         if student in problems:
             notes = [*notes, f"not graded now ({problems[student]}): the points are those of an earlier run"]
-        if refused and any(grade.by_hand for grade in grades[student].values()):
+        if refused and any(grade.by_hand for grade in points[student].values()):
             notes = [*notes, "points given by hand for an earlier submission do not count"]
         current = student in here and student not in problems
-        rows.append(Row(record, grades[student], [*notes, *record.remarks], current))
+        rows.append(Row(record, points[student], [*notes, *record.remarks], current))
     for student, problem in problems.items():
         if all(row.record.student != student for row in rows):
             given = here[student]
@@ -201,7 +204,7 @@ def write_results(
             rows.append(Row(record, {}, [f"{problem}: run the same command again"]))
     rows.sort(key=lambda row: row.record.student)
     # With the mark at its start a spreadsheet reads the names right.
-    write(folder.root / "grades.csv", "\ufeff" + results.table(rows, maxima))
+    write(folder.root / "grades.csv", "\ufeff" + grades.table(rows, maxima))
     write_report(folder, rows, maxima)
 
 
@@ -209,8 +212,8 @@ def say(
     folder: CourseFolder, submissions: list[Submission], works: list, problems: dict[str, str], seconds: float
 ) -> None:
     """Print the run's one line."""
-    records = Store(folder).load()
-    odd = sum(records[s.student].status != "graded" for s in submissions if s.student in records)
+    records = Store(folder.root / "results").load()
+    odd = sum(records[s.student].status != grades.GRADED for s in submissions if s.student in records)
     try:
         shown = folder.root.relative_to(Path.cwd())
     except ValueError:

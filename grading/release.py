@@ -1,0 +1,212 @@
+"""Write the student's version of a lab, and a zip of it with what a student needs beside it.
+
+    python -m grading.release 03                     with the checks, which hold the reference solutions
+    python -m grading.release 03 --without-checks    the checks are replaced: judged when it is handed in
+
+The notebook is the one of ``labs/``. Beside it comes the part of ``nnlabs`` that the lab imports, as a
+folder: Python finds it there, so nothing but the usual packages has to be installed, and the lab runs
+without a network in a folder of its own. The same course gives the same zip, byte for byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import re
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from tools import build, course, inputs
+from tools.course import CourseError, Lesson, find_lesson
+
+HERE = Path(__file__).parent
+TEMPLATE = """\
+{title}
+
+START
+  1. Unpack the zip. Keep its files together in one folder, and work in that folder.
+  2. Once on each computer, install what the labs need (Python 3.10 to 3.13; this step needs a network):
+         python -m pip install -r requirements.txt
+     Have you done it for another lab of this course? Then it is done.
+  3. Open the lab:
+         python -m jupyter lab {notebook}
+     From here on no network is needed.
+
+WORK
+  Write your code in place of "raise NotImplementedError", run the cell, then run the check below it.
+{checks}
+  Write your answers to the open questions into their text cells. Do not change, delete, copy or move
+  the cells with the checks.
+
+CHECK
+  Save the notebook, then run:
+      python check.py
+  It says, exercise by exercise, what you have so far. You can do it as often as you like. (The button
+  "Validate" in JupyterLab does the same, in other words.)
+
+HAND IN
+  Hand in exactly one file, with its name as it is:
+      {notebook}
+{hidden}"""
+WITH_CHECKS = """\
+  The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on with
+  the course's own version."""
+WITHOUT_CHECKS = """\
+  In this form the check only says that the exercise is judged when it is handed in. The notebook goes on
+  with your own version: after an exercise that is not done, later cells may stop with an error."""
+HIDDEN = """\
+  When it is graded, more may be tested than the checks in the notebook test.
+"""
+
+
+def release(lesson: Lesson, place: Path, *, checks: bool = True) -> Path:
+    """Write the folder of the lab into ``place``, and a zip of it beside it; return the zip."""
+    archive = place / f"{lesson.name}.zip"
+    archive.unlink(missing_ok=True)  # an older release does not outlive a failed one
+    lab, source = build.build(lesson, "labs"), build.build(lesson, "solutions")
+    folder = place / lesson.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    build.write(lab, folder / f"{lesson.name}.ipynb")
+    add_helper(source, folder, checks=checks)
+    _copy(course.ROOT / "requirements" / "lock.txt", folder / "constraints.txt")
+    _copy(HERE / "handin.py", folder / "check.py")
+    points = {
+        cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader.points
+        for cell in lab.cells
+        if cell.metadata.get("nbgrader", {}).get("grade")
+    }
+    _write(folder / "lab.json", json.dumps({"lab": lesson.name, "points": points}))
+    _write(folder / "requirements.txt", requirements())
+    hidden = any("BEGIN HIDDEN TESTS" in cell.source for cell in source.cells)
+    readme = TEMPLATE.format(
+        title=lab.cells[0].source.partition("\n")[0].removeprefix("# "),
+        notebook=f"{lesson.name}.ipynb",
+        checks=WITH_CHECKS if checks else WITHOUT_CHECKS,
+        hidden=HIDDEN if hidden else "",
+    )
+    _write(folder / "README.txt", readme)
+    pack(folder, archive)
+    return archive
+
+
+def add_helper(source: NotebookNode, folder: Path, *, checks: bool) -> None:
+    """Copy the modules of ``nnlabs`` that the lab imports, and the data that these may read."""
+    root = course.ROOT
+    code = "\n".join(cell.source for cell in source.cells if cell.cell_type == "code")
+    modules = {root / "nnlabs" / "__init__.py", *inputs.helper_modules(code)}
+    if any(path.parent.name == "checks" for path in modules):
+        modules.add(root / "nnlabs" / "checks" / "__init__.py")
+    for path in modules:
+        if checks or path.parent.name != "checks":
+            _copy(path, folder / path.relative_to(root))
+    if not checks:
+        _copy(HERE / "unchecked.py", folder / "nnlabs" / "checks" / "__init__.py")
+    for name in data_files(code, modules):
+        _copy(root / "data" / name, folder / "nnlabs" / "_data" / name)
+    for path in [root / "LICENSE", *sorted((root / "LICENSES").glob("*.txt"))]:
+        _copy(path, folder / path.relative_to(root))
+
+
+def data_files(code: str, modules: set[Path]) -> list[str]:
+    """Return the files of ``data/`` that the code may read, by what it takes from ``nnlabs.data``."""
+    module = course.ROOT / "nnlabs" / "data.py"
+    if module not in modules:
+        return []
+    texts = [code, *(path.read_text(encoding="utf-8") for path in modules - {module})]
+    used = set(re.findall(r"\bdata\.(\w+)", "\n".join(texts)))
+    nodes = _closure(ast.parse(module.read_text(encoding="utf-8")), used)
+    strings = {
+        part.value
+        for tree in (*nodes, *(ast.parse(text) for text in texts[1:]))
+        for part in ast.walk(tree)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    }
+    first = {text.split("/")[0] for text in strings}
+    sums = (course.ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    names = [line.split(maxsplit=1)[1] for line in sums]
+    chosen = [name for name in names if name.split("/")[0] in first]
+    return ["README.md", "SHA256SUMS", *chosen] if chosen else []
+
+
+def _closure(module: ast.Module, names: set[str]) -> list[ast.stmt]:
+    """Return the statements of a module that define these names, and what they use in turn."""
+    defined: dict[str, ast.stmt] = {}
+    for node in module.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            defined[node.name] = node
+        for target in getattr(node, "targets", [getattr(node, "target", None)]):
+            defined.update(
+                {part.id: node for part in ast.walk(target) if isinstance(part, ast.Name)} if target else {}
+            )
+    found, waiting = set(), names & set(defined)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        used = {part.id for part in ast.walk(defined[name]) if isinstance(part, ast.Name)}
+        waiting |= (used & set(defined)) - found
+    return [defined[name] for name in sorted(found)]
+
+
+def requirements() -> str:
+    """Return what a student installs, without ``nnlabs`` itself, as a requirements file."""
+    project = course.pyproject()["project"]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["tensorflow"], *extras["lab"]]
+    wanted = sorted(line for line in lines if not line.startswith("nnlabs"))
+    return "\n".join(["--constraint constraints.txt", *wanted]) + "\n"
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def pack(folder: Path, archive: Path) -> None:
+    """Write a zip of ``folder`` that depends on nothing but the files' names and contents."""
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+        for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
+            if path.is_file():
+                name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
+                entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+                entry.create_system, entry.external_attr = 3, 0o644 << 16  # on Windows too
+                target.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Release the lab that the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m grading.release", description=__doc__.split("\n")[0])
+    parser.add_argument("lesson", help="number or name of the lesson, such as 03")
+    parser.add_argument(
+        "--without-checks",
+        action="store_true",
+        help="the checks, which hold the reference solutions, are not in the zip",
+    )
+    options = parser.parse_args(arguments)
+    place = course.ROOT / "build" / "release"
+    try:
+        course.check_installation()
+        archive = release(find_lesson(options.lesson), place, checks=not options.without_checks)
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"The release cannot be written to {place}: {error.strerror or error}.", file=sys.stderr)
+        return 1
+    size = archive.stat().st_size / 1e6
+    form = "no checks, no solutions" if options.without_checks else "with checks, which hold the solutions"
+    print(f"{archive.relative_to(course.ROOT)} ({size:.1f} MB, {form}); give this file to your students.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
