@@ -34,7 +34,8 @@ import numpy as np
 # $$\phi(x) = \frac{1}{1 + e^{-x}}$$
 #
 # for an array `x` of any shape. The result has the shape of `x`. It must also work for $x = \pm 800$, where
-# $e^{800}$ is too large for a computer: use that $\phi(x) = e^{x} / (1 + e^{x})$ as well.
+# $e^{800}$ is too large for a computer: use that $\phi(x) = e^{x} / (1 + e^{x})$ as well. No overflow may be
+# met on the way, also not in numbers that are thrown away.
 #
 # <details><summary>Hint</summary>
 #
@@ -88,7 +89,7 @@ threshold = check.threshold(threshold)
 #
 # $$\phi(x) = \tanh(x) = \frac{e^x - e^{-x}}{e^x + e^{-x}}$$
 #
-# with the rule for a quotient, simplify, and write it. Use `np.tanh`.
+# with the rule for a quotient, simplify, and write it. Use `np.tanh`, so that it works for $x = \pm 800$ too.
 #
 # <details><summary>Hint</summary>
 #
@@ -143,7 +144,7 @@ plots.show(
 # $$y = \phi(\langle w, x \rangle + b)$$
 #
 # The weights `w` have the shape $(d,)$, the bias `b` is a number, `phi` is a function. The result has the
-# shape $(n,)$. Do it without a loop.
+# shape $(n,)$. Try it without a loop.
 #
 # <details><summary>Hint</summary>
 #
@@ -353,7 +354,7 @@ plots.show(
 # $$h = \phi_0(W^{(1)} x + b^{(1)}), \qquad y = \phi_0(\langle w^{(2)}, h \rangle + b^{(2)})$$
 #
 # The first, hidden layer has $m$ neurons. Row $j$ of $W^{(1)}$ holds the weights of the hidden neuron $j$:
-# the shape is $(m, 2)$. Choose all weights by hand, with $m$ as small as you can. Here is the network:
+# the shape is $(m, 2)$. Choose $m$ and all weights by hand. (How small can $m$ be?) Here is the network:
 
 
 # %%

@@ -350,6 +350,7 @@ def _watched(attempt: Any, name: str) -> Any:
         watched.call = f"{name}({_listed(arguments)})"
         before = _snapshot((arguments, named))
         result = attempt(*arguments, **named)
+        watched.gave_none = result is None
         if not _unchanged(before, (arguments, named)):
             raise expect.WrongError(
                 f"{watched.call} changes its argument.", "make a new array, or copy the argument first."
@@ -372,9 +373,10 @@ def _snapshot(value: Any) -> Any:
 
 def _unchanged(before: Any, after: Any) -> bool:
     if type(before) is np.ndarray:
-        return before.shape == after.shape and bool(
-            np.array_equal(before, after, equal_nan=before.dtype.kind in "fc")
-        )
+        if before.dtype.kind not in "fc":
+            return np.array_equal(before, after)
+        up_to_rounding = {"rtol": 1e-12, "atol": 1e-12, "equal_nan": True}  # an entry moved and put back
+        return before.shape == after.shape and np.allclose(before, after, **up_to_rounding)
     if type(before) in (list, tuple):
         return len(before) == len(after) and all(map(_unchanged, before, after))
     if type(before) is dict:
@@ -432,6 +434,8 @@ def _exception(error: Exception, attempt: Any) -> tuple[str, str]:
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     call = getattr(attempt, "call", "")
     case = f", for {call}" if call else ""
+    if not lines and getattr(attempt, "gave_none", False):
+        return f"{call} returns None.", "is the return statement missing?"
     if not lines:
         return f"It stops with {message}{case}.", hint
     number = lines[-1].lineno
