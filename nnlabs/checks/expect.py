@@ -358,12 +358,13 @@ def set_weights(model: Any, seed: int = 0) -> None:
     """Give a Keras model random weights that depend on nothing but their shapes.
 
     Two models that compute the same then have the same outputs, in whatever order their layers were
-    made: weights of one shape have the same values. Variances are positive.
+    made: weights of one shape have the same values. So have a 5x5 convolution that leaves one place and
+    the dense layer that does the same. Variances are positive.
     """
     for weight in model.weights:
         shape = tuple(weight.shape)
         fan_in = int(np.prod(shape[:-1])) or 1
-        values = np.random.default_rng([seed, *shape]).normal(size=shape) * np.sqrt(2 / fan_in)
+        values = np.random.default_rng([seed, fan_in, *shape[-1:]]).normal(size=shape) * np.sqrt(2 / fan_in)
         if len(shape) == 1:
             values = 1 + 0.3 * values if "gamma" in weight.path else 0.3 * np.abs(values)
         weight.assign(values)
@@ -423,6 +424,8 @@ def brief(value: Any, *, digits: int = 4, limit: int = 100) -> str:
         return getattr(value, "__name__", type(value).__name__)
     if isinstance(value, (float, np.floating)):
         return f"{value:.{digits}g}"
+    if isinstance(value, np.random.Generator):
+        return "rng"
     if isinstance(value, dict):
         return f"a dictionary with the keys {', '.join(map(repr, value))}"
     if isinstance(value, (list, tuple)) and all(hasattr(part, "shape") for part in value):
