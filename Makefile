@@ -8,6 +8,9 @@ LAB ?= 01
 FORM = $(if $(filter no,$(CHECKS)),--without-checks)
 LOCKED := pyproject.toml requirements.txt $(wildcard requirements/*.txt)
 
+# Two processes; a file stays whole, so that a notebook is executed once; the long ones come first.
+TEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 # The first of these interpreters that is there and of a version that the course supports.
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 first = $(shell for p in $(1); do $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p && break; done)
@@ -39,16 +42,16 @@ grade: .venv/dev ## Grade a class: make grade LAB=03 SUBMISSIONS=dir
 	$(BIN)/python -m grading $(LAB) "$(or $(SUBMISSIONS),$(error Name a folder: make grade SUBMISSIONS=dir))"
 
 test: .venv/dev ## Run every test, and every notebook in the smoke budget
-	$(BIN)/python -m pytest
+	$(BIN)/python $(TEST)
 
 test-full: .venv/dev ## Run every notebook in the cpu budget: targets are judged, minutes shown
 	NNLABS_BUDGET=cpu $(BIN)/python -m pytest notebooks solutions labs
 
 test-oldest: .venv-oldest/dev ## The tests with the oldest supported versions (Keras 3.10, TensorFlow 2.19)
-	.venv-oldest/bin/python -m pytest
+	.venv-oldest/bin/python $(TEST)
 
 test-colab: .venv-colab/dev ## The tests with Google Colab's versions
-	.venv-colab/bin/python -m pytest
+	.venv-colab/bin/python $(TEST)
 
 notebooks: .venv/dev ## Build the notebooks from lessons/, executing what changed
 	$(BIN)/python -m tools.build
@@ -89,5 +92,5 @@ clean: ## Remove the environments and everything that is rebuilt; notebooks and 
 
 .venv-colab/dev: $(LOCKED)
 	$(call venv,$(PYTHON_COLAB),.venv-colab,PYTHON_COLAB)
-	.venv-colab/bin/python -m pip install --quiet -r requirements/colab.txt -e . nbval hatchling
+	.venv-colab/bin/python -m pip install --quiet -r requirements/colab.txt -e . nbval hatchling pytest-xdist
 	@touch $@
