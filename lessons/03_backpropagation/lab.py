@@ -33,7 +33,8 @@ import numpy as np
 # - Weights and biases are dictionaries with the number of the layer as key: `W[k]` has shape (neurons of
 #   layer $k$, neurons of layer $k - 1$), `b[k]` has shape (neurons of layer $k$,). The layers are $1, \dots,
 #   L + 1$; the last one is the output.
-# - There is **no loop over samples** anywhere. A loop over layers, or over batches, is all right.
+# - In `layer_forward` and `backpropagation` there is **no loop over samples**; try to do without one elsewhere.
+#   A loop over layers, or over batches, is all right.
 #
 # These functions are given.
 
@@ -128,7 +129,8 @@ softmax = check.softmax(softmax)
 # - `"quadratic"`: $\ell(f, y) = \sum_j (y_j - f_j)^2$
 # - `"cross-entropy"`: $\ell(f, y) = -\sum_j y_j \log f_j$
 #
-# `f` and `y` have shape $(m, K)$; `l2` is $\lambda_2$ and `l1` is $\lambda_1$. The result is one number.
+# `f` and `y` have shape $(m, K)$; the targets need not be 0 and 1. `l2` is $\lambda_2$ and `l1` is $\lambda_1$.
+# The result is one number.
 #
 # <details><summary>Hint</summary>
 #
@@ -400,7 +402,7 @@ runtime.result("lab_gradient_relative_error", max(errors), at_most=1e-6)
 # \nabla_{b^{(k)}} \qquad\text{for all } k$$
 #
 # with gradients from `gradient(x_batch, y_batch, W, b)`, which returns the two dictionaries. Return **new**
-# dictionaries; the `W` and `b` that were given stay as they are.
+# dictionaries; the `W` and `b` that were given stay as they are. All random numbers come from `rng`.
 #
 # <details><summary>Hint</summary>
 #
