@@ -409,7 +409,7 @@ def as_array(value: Any) -> np.ndarray:
         value = value.detach().cpu()
     try:
         return np.asarray(value)
-    except ValueError:  # a ragged list, or a tensor without values
+    except (ValueError, NotImplementedError):  # a ragged list, or a tensor without values
         return np.asarray(None)
 
 
