@@ -33,7 +33,7 @@ import numpy as np
 # - Weights and biases are dictionaries with the number of the layer as key: `W[k]` has shape (neurons of
 #   layer $k$, neurons of layer $k - 1$), `b[k]` has shape (neurons of layer $k$,). The layers are $1, \dots,
 #   L + 1$; the last one is the output.
-# - In `layer_forward` and `backpropagation` there is **no loop over samples**; try to do without one elsewhere.
+# - In `layer_forward` and `backpropagation` there is **no loop over samples**; elsewhere, try to do without.
 #   A loop over layers, or over batches, is all right.
 #
 # These functions are given.
@@ -129,8 +129,8 @@ softmax = check.softmax(softmax)
 # - `"quadratic"`: $\ell(f, y) = \sum_j (y_j - f_j)^2$
 # - `"cross-entropy"`: $\ell(f, y) = -\sum_j y_j \log f_j$
 #
-# `f` and `y` have shape $(m, K)$; the targets need not be 0 and 1. `l2` is $\lambda_2$ and `l1` is $\lambda_1$.
-# The result is one number.
+# `f` and `y` have shape $(m, K)$; the targets need not be 0 and 1. `l2` is $\lambda_2$ and `l1` is
+# $\lambda_1$. The result is one number.
 #
 # <details><summary>Hint</summary>
 #
