@@ -200,7 +200,7 @@ def _walk(place: Path) -> Iterator[Found]:
         here = Path(folder)
         own = here.relative_to(place).parts
         folders[:] = sorted(name for name in folders if name not in SKIPPED and name[0] != ".")
-        names = sorted(name for name in names if name not in SKIPPED and name[0] != ".")
+        names = sorted(name for name in names if name not in SKIPPED and not _is_hidden(name))
         links = [name for name in folders if (here / name).is_symlink()]
         if own and not names and not folders:
             yield Found((*own, ""), None, EMPTY)
@@ -212,6 +212,10 @@ def _walk(place: Path) -> Iterator[Found]:
                 else:
                     kind = "a link: not followed" if stat.S_ISLNK(state.st_mode) else "no ordinary file"
                     yield Found((*own, name), None, kind)
+
+
+def _is_hidden(name: str) -> bool:
+    return name[0] == "." and (name.startswith("._") or not name.lower().endswith(".ipynb"))
 
 
 def _entries(outer: Found) -> Iterator[Found]:
@@ -231,7 +235,7 @@ def _entries(outer: Found) -> Iterator[Found]:
     members = {
         entry: parts
         for entry, parts in members.items()
-        if parts and not SKIPPED & set(parts) and parts[-1][0] != "."
+        if parts and not SKIPPED & set(parts) and not _is_hidden(parts[-1])
     }
     full = {parts[:i] for parts in members.values() for i in range(1, len(parts))}
     for entry, parts in members.items():

@@ -190,7 +190,7 @@ class SandboxedExecute(Execute):
             self.refused = self.kc.iopub_channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         while not self.run.stopped:
             await asyncio.sleep(LOOK_EVERY)
-            if not await ensure_async(self.kc.is_alive()):
+            if self.kc is None or not await ensure_async(self.kc.is_alive()):
                 break
             if closed:  # and it runs: its outputs come no more, because one was too large to be read
                 self.stop("output")

