@@ -290,7 +290,7 @@ def uses_generator(draw: Callable[[np.random.Generator], Any], what: str) -> Non
     )
 
 
-def no_loop(call: Callable[[int], Any], what: str, hint: str, *, sizes: tuple[int, int] = (12, 24)) -> None:
+def no_loop(call: Callable[[int], Any], what: str, hint: str, *, sizes: tuple[int, int] = (64, 128)) -> None:
     """Raise if ``call(n)`` on an image of n by n pixels takes steps for each pixel.
 
     Lines and calls of Python are counted, not seconds. Twice the side has four times the pixels: a loop
