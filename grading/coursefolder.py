@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import nbformat
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
@@ -279,10 +279,10 @@ class CourseFolder:
 def _show_pictures(cell: NotebookNode) -> None:
     """Say in a cell of a feedback page where a picture is missing: nbconvert stops at it."""
     there = cell.get("attachments", {})
-    there.update({quote(name): forms for name, forms in there.items()})  # as links name them
+    there.update({quote(name): forms for name, forms in list(there.items())})  # as links name them
 
     def say(found: re.Match) -> str:
-        return found[0] if found[2] in there else f"(the picture {found[2]} was not handed in)"
+        return found[0] if found[2] in there else f"(the picture {unquote(found[2])} was not handed in)"
 
     cell.source = ATTACHED.sub(say, cell.source)
 

@@ -357,7 +357,7 @@ def _words(cell: dict, solution: dict | None, cell_seconds: float) -> tuple[str,
         if LATER in said and "passed" not in said:
             return f"{LATER}.", 0
         return "passed.", 1
-    if own and error.ename != "CheckFailedError":
+    if own:
         error, where = own, "your cell"
     else:
         where = "its check"

@@ -225,9 +225,11 @@ class SandboxedExecute(Execute):
     def _look(self, used: watch.Usage, now: float) -> None:
         """Stop the kernel if one of its limits is exceeded."""
         limits = self.run.limits
+        much = used.memory > limits.memory
+        # Forked processes share memory that is counted for each: many small ones are no large one.
         exceeded = {
-            "processes": used.processes > limits.processes,
-            "memory": used.memory > limits.memory,
+            "processes": used.processes > limits.processes or (much and used.largest < used.memory / 4),
+            "memory": much,
             "time": self.run.seconds > limits.seconds,
             "clock": now - self.since > limits.clock,
             "disk": watch.folder_size(self.place.scratch, limits.disk) > limits.disk,

@@ -83,7 +83,7 @@ def hint(cell: NotebookNode) -> str:
     if name == GRADER:
         return NOT_RUN
     if name == "CheckFailedError":
-        if text.endswith("not done yet."):
+        if ": not done yet." in text:
             return NOT_DONE
         if "Hint: " in text:
             return text.rsplit("Hint: ", 1)[1][:200]

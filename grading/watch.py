@@ -29,18 +29,18 @@ class Usage:
 
     seconds: float = 0.0  # of the processor, with those that have ended
     memory: int = 0
+    largest: int = 0  # memory of one of them
     processes: int = 0
 
 
 def usage(process: int) -> Usage:
     """Return what a process and all below it use."""
-    seconds, memory, count = 0.0, 0, 0
+    seconds, sizes = 0.0, [0]
     for one in family(process):
         with suppress(psutil.Error), one.oneshot():
             seconds += sum(one.cpu_times()[:4])  # its own, and that of children that have ended
-            memory += one.memory_info().rss
-            count += 1
-    return Usage(seconds, memory, count)
+            sizes.append(one.memory_info().rss)
+    return Usage(seconds, sum(sizes), max(sizes), len(sizes) - 1)
 
 
 def family(process: int) -> list[psutil.Process]:

@@ -126,7 +126,7 @@ def test_the_check_reads_every_notebook_that_the_grader_reads():
             handin.read_cells(cases.damaged()[name].content)
 
 
-@pytest.mark.parametrize("name", ["right", "wrong", "stderr", "pictures", "version-4-2", "beside"])
+@pytest.mark.parametrize("name", ["wrong", "stderr", "pictures", "version-4-2", "beside"])
 def test_the_grader_gives_the_points_that_the_check_before_has_told(graded, tmp_path, name):
     path = tmp_path / f"{LAB.name}.ipynb"
     path.write_bytes(graded.file(name).read_bytes())
