@@ -18,6 +18,12 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(ROOT / "tests" / "offline"), os.environ.get("PYTHONPATH")])
 )
 
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # one thread a process, or the processes wait for each other's threads
+    for library in ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OMP_NUM", "OPENBLAS_NUM"):
+        os.environ.setdefault(f"{library}_THREADS", "1")
+
 seconds: dict[str, float] = defaultdict(float)
 
 
