@@ -394,19 +394,22 @@ def check(path: Path, seconds: float | None = None) -> int:
         print(f"  {verdict.name:{width}}  {amount:>8}  {verdict.words}")
     for line in wrong:
         print(f"  {line} {FRESH}")
-    for line in _timed_out(executed, cell_seconds):
+    for line in _of_other_cells(executed, cell_seconds):
         print(f"  {line}")
     return _conclude(path, found, wrong)
 
 
-def _timed_out(notebook: dict, cell_seconds: float) -> list[str]:
-    """Tell the cells outside the exercises that did not end."""
+def _of_other_cells(notebook: dict, cell_seconds: float) -> list[str]:
+    """Tell the cells outside the exercises that did not end, or whose imports failed."""
     told = []
     for cell in notebook.cells:
         error = _error(cell) if cell.cell_type == "code" and "nbgrader" not in cell.metadata else None
+        first = cell.source.strip().partition("\n")[0][:60]
         if error and error.ename == "CellTimeoutError":
-            first = cell.source.strip().splitlines()[0]
-            told.append(f"A cell was stopped after {cell_seconds:.0f} s. It begins: {first[:60]}")
+            told.append(f"A cell was stopped after {cell_seconds:.0f} s. It begins: {first}")
+        elif error and "import" in cell.source and error.ename != "NotImplementedError":
+            words = " ".join(f"{error.ename}: {error.evalue}".split())[:200]
+            told.append(f"A cell with imports stops with {words}. It begins: {first}")
     return told
 
 

@@ -75,6 +75,13 @@ def earned(notebook: NotebookNode) -> tuple[dict[str, float], dict[str, str]]:
     return points, hints
 
 
+def first_error(notebook: NotebookNode) -> str:
+    """Return the first error of a notebook that should have none: those after it may follow from it."""
+    every = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    first = next(output for output in every if output.output_type == "error")
+    return " ".join(f"{first.ename}: {first.evalue}".split())[:300]
+
+
 def hint(cell: NotebookNode) -> str:
     """Return in a few words what a failed test cell said: the part that many students share."""
     errors = [output for output in cell.outputs if output.output_type == "error"]

@@ -96,7 +96,7 @@ def try_solution(source: NotebookNode, setting: Setting) -> float:
             shutil.copytree(place / ".matplotlib", setting.fonts)
     _, failed = outputs.earned(source)
     if failed or run.stopped:
-        reason = run.why_stopped() or "; ".join(f"{name}: {hint}" for name, hint in failed.items())
+        reason = run.why_stopped() or outputs.first_error(source)
         raise CourseError(
             f"The lab's own solution does not get all its points here: {reason}. Nothing was graded."
         )

@@ -33,6 +33,12 @@ def test_a_notebook_that_hangs_ends_in_words(tmp_path, capsys):
     assert "Points so far: 0 of 19." in said
 
 
+def test_a_cell_whose_imports_fail_is_told(tmp_path, capsys):
+    path = written(tmp_path, [nbformat.v4.new_code_cell("import nothing_of_the_kind"), *marked_cells()])
+    assert handin.main([str(path)]) == 1
+    assert "A cell with imports stops with ModuleNotFoundError: No module" in capsys.readouterr().out
+
+
 def test_a_notebook_that_ends_python_is_told_in_one_line(tmp_path, capsys):
     path = written(tmp_path, [nbformat.v4.new_code_cell("import os\nos._exit(0)"), *marked_cells()])
     assert handin.main([str(path)]) == 1
