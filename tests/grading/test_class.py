@@ -27,9 +27,9 @@ def test_every_grade_is_what_is_known(graded):
 
 
 def test_the_lab_that_nbgrader_releases_is_the_one_in_labs(graded):
-    release = (graded.root / "release" / "." / cases.LAB / f"{cases.LAB}.ipynb").read_bytes()
-    given = [cell["source"] for cell in json.loads(cases.lean(cases.dump(cases.lab())))["cells"]]
-    assert [cell["source"] for cell in json.loads(release)["cells"]] == given
+    release = nbformat.read(graded.root / "release" / "." / cases.LAB / f"{cases.LAB}.ipynb", as_version=4)
+    given = nbformat.reads(cases.lean(cases.dump(cases.lab())), as_version=4)
+    assert [cell.source for cell in release.cells] == [cell.source for cell in given.cells]
 
 
 def test_an_answered_question_waits_for_a_person_and_an_empty_one_does_not(graded):
