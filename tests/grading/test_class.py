@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
+
 from grading import run
 from tests.grading import cases
 from tests.grading.conftest import kernels, read_table
