@@ -213,7 +213,7 @@ assert totals["AlexNet, one group"][0] == 62_378_344
 
 # %% exercise="lenet"
 def lenet():
-    """Return LeNet as described above, a Keras model that is not compiled."""
+    """Return LeNet as described above, a Keras model."""
     ### BEGIN SOLUTION
     return keras.Sequential(
         [
@@ -461,7 +461,7 @@ print(f"3×3 and 5×5 without reduction: {(9 * 192 + 1) * 128 + (25 * 192 + 1) *
 
 # %% exercise="residual-network"
 def residual_network(depth):
-    """Return the residual network with depth layers that have weights, not compiled."""
+    """Return the residual network with depth layers that have weights."""
     ### BEGIN SOLUTION
     image = keras.Input((14, 14, 1))
     a = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", kernel_initializer="he_normal")(

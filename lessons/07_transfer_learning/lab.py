@@ -178,7 +178,7 @@ runtime.result("lab_features_test_accuracy", np.mean(accuracies), at_least=0.95)
 # $$\frac{\hat p + \frac{z^2}{2n}}{1 + \frac{z^2}{n}} \;\pm\; \frac{z}{1 + \frac{z^2}{n}}
 # \sqrt{\frac{\hat p\,(1 - \hat p)}{n} + \frac{z^2}{4 n^2}}$$
 #
-# with $z = 1.96$ for 95 %. Return its two ends.
+# with $z = 1.96$ for 95 %. Return its two ends. (`correct` need not be a whole number.)
 #
 # <details><summary>Hint</summary>
 #
@@ -277,7 +277,7 @@ plots.show(
 #
 # - half of the photos are mirrored, left to right. Never upside down;
 # - turned by up to 18 degrees to either side, a twentieth of a full turn;
-# - zoomed by up to 15 %, in or out.
+# - zoomed by up to 15 %, in or out, height and width by the same factor.
 #
 # The photos have a white background, and it must stay white up to the corners.
 #
@@ -325,8 +325,8 @@ plots.show("A photo of a fox and seven versions of it: mirrored or not, turned a
 # <details><summary>Hint</summary>
 #
 # `"block_15_add".startswith(("block_15", "head"))` is true: `startswith` takes a tuple.
-# `isinstance(layer, layers.BatchNormalization)`. `model.trainable = True` sets the model and all its layers;
-# a model that is itself frozen trains nothing.
+# `isinstance(layer, layers.BatchNormalization)`. A model that is itself frozen trains nothing, so set
+# `model.trainable` first; then set every layer yourself, to `True` or to `False`.
 #
 # </details>
 
