@@ -132,7 +132,8 @@ assert np.isclose(value, -np.log(4) + 2 * jensen_shannon(p, q))
 # $$-\frac1m \sum_{i=1}^m \log D(x^{(i)}) - \frac1m \sum_{i=1}^m \log\big(1 - D(G(z^{(i)}))\big).$$
 #
 # The arguments are the logits of the data and of the fakes, each of shape `(m, 1)` (the two `m` may differ),
-# the result is one number. Use `ops` (`keras.ops`), and write it so that logits of 200 do no harm.
+# the result is one number. Use `ops` (`keras.ops`), and write it so that logits of 200 do no harm. It will be
+# compiled, for tensors that have no values yet: no NumPy, no `float()`, no `len()`.
 #
 # <details><summary>Hint</summary>
 #
@@ -249,7 +250,8 @@ for name, points in {"data": ring[:2000], "one cloud": one_cloud}.items():
 #
 # Return both losses, `(d_loss, g_loss)`. Gradients come from `tf.GradientTape`; an optimizer is used with
 # `optimizer.apply(gradients, variables)`, and a network's $\theta$ is its `trainable_variables`. Call the
-# networks with `training=True` (here no layer needs it; batch normalisation would).
+# networks with `training=True` (here no layer needs it; batch normalisation would). The step will be
+# compiled: no NumPy, no `float()`.
 #
 # <details><summary>Hint</summary>
 #
@@ -290,8 +292,8 @@ train_step = check.train_step(train_step)
 #
 # `average` and `network` are two Keras models of the same form. Change every weight of `average` in place
 # (`weight.assign(value)`), leave `network` as it is, and return nothing. A model's `weights` is the list of
-# all its weights. (In the lecture only those that are trained are averaged, and the statistics of batch
-# normalisation are counted anew; the networks here have none.)
+# all its weights. This is compiled too: no NumPy. (In the lecture only those that are trained are averaged,
+# and the statistics of batch normalisation are counted anew; the networks here have none.)
 #
 # <details><summary>Hint</summary>
 #
