@@ -165,7 +165,8 @@ assert max(bounds["too sure"], bounds["uniform"]) < bounds["posterior"]
 #   `0 0 1 0 0 0 0 0 0 0`;
 # - $c_2, c_3$: two independent numbers, uniform on $[-1, 1]$.
 #
-# Return `n` such rows as one array of the type `float32`. Draw everything from `rng`, a NumPy generator.
+# The parts are independent of one another, and so are the rows. Return `n` such rows as one array of the type
+# `float32`. Draw everything from `rng`, a NumPy generator.
 #
 # <details><summary>Hint</summary>
 #
