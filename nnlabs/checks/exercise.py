@@ -51,6 +51,9 @@ PRINTED_LINES = 20  # of what the student's code prints during a check
 ERRORS = {  # what Python or Keras says → what a student can do
     "matmul|broadcast": "write down the shapes of both sides",
     "No gradients provided": "is the loss computed inside the tape's with block?",
+    "[Ss]ymbolic": "inside a model use keras.ops, not NumPy, float() or len().",
+    "None values not supp": "in a model the number of images is unknown: ops.mean, or ops.shape(x).",
+    "same dtype": "one side is made of integers: ops.cast makes them float32.",
     "Unknown variable": "is each optimizer given the variables of its own network?",
     "'NoneType' object has no attribute 'numpy'": "a gradient is None: is all computed inside the tape?",
 }

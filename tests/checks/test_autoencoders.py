@@ -4,84 +4,40 @@ import keras  # loaded here, so that its import is not part of a check's time li
 import numpy as np
 import pytest
 from keras import layers, ops
+from sklearn.metrics import roc_auc_score
 
 from nnlabs.checks import autoencoders, expect
 from tests.checks.harness import Answers, make_tests
 
+
+def squared_error_expanded(x, r):
+    return ops.sum(x * x, axis=1) - 2 * ops.sum(x * r, axis=1) + ops.sum(r * r, axis=1)
+
+
 # -- pca
-
-
-def projection(directions, mean_in=None, mean_out=None):
-    """Return an encoder and a decoder with these directions (k, d) and these means."""
-    mean_in = 0 if mean_in is None else mean_in
-    mean_out = 0 if mean_out is None else mean_out
-    return lambda x: (x - mean_in) @ directions.T, lambda h: h @ directions + mean_out
 
 
 def svd(x):
     return np.linalg.svd(x, full_matrices=False)[2]
 
 
-def pca_not_centred(x, k):
-    return projection(svd(x)[:k])
-
-
-def pca_not_centred_svd(x, k):
-    mean = x.mean(axis=0)
-    return projection(svd(x)[:k], mean, mean)
-
-
-def pca_encoder_without_mean(x, k):
-    mean = x.mean(axis=0)
-    return projection(svd(x - mean)[:k], None, mean)
-
-
-def pca_decoder_without_mean(x, k):
-    mean = x.mean(axis=0)
-    return projection(svd(x - mean)[:k], mean)
-
-
-def pca_no_mean_after(x, k):
-    return projection(svd(x - x.mean(axis=0))[:k])
-
-
-def pca_last(x, k):
-    mean = x.mean(axis=0)
-    return projection(svd(x - mean)[-k:], mean, mean)
-
-
-def pca_columns(x, k):
-    mean = x.mean(axis=0)
-    return projection(svd(x - mean)[:, :k].T, mean, mean)
-
-
-def pca_mean_of_the_new(x, k):
-    directions = svd(x - x.mean(axis=0))[:k]
-    last = {}
-
-    def f(new):
-        last["mean"] = new.mean(axis=0)
-        return (new - last["mean"]) @ directions.T
-
-    return f, lambda h: h @ directions + last["mean"]
+def fitted(directions, m, scale=1.0):
+    """Return an encoder and a decoder with these directions (k, d), mean and scale of the code."""
+    return lambda x: (x - m) @ directions.T / scale, lambda h: h * scale @ directions + m
 
 
 def pca_whitened(x, k):
-    mean = x.mean(axis=0)
-    _, s, directions = np.linalg.svd(x - mean, full_matrices=False)
-    scale = s[:k] / np.sqrt(len(x))
-    return lambda x: (x - mean) @ directions[:k].T / scale, lambda h: h * scale @ directions[:k] + mean
+    m = x.mean(axis=0)
+    _, s, directions = np.linalg.svd(x - m, full_matrices=False)
+    return fitted(directions[:k], m, s[:k] / np.sqrt(len(x)))
 
 
-def pca_by_eigenvalues(x, k, order=-1):
-    mean = x.mean(axis=0)
-    directions = np.linalg.eigh(np.cov(x.T))[1].T[::order][:k]
-    return projection(directions, mean, mean)
+def pca_by_eigenvalues(x, k):
+    return fitted(np.linalg.eigh(np.cov(x.T))[1].T[::-1][:k], x.mean(axis=0))
 
 
 def pca_ascending(x, k):
-    mean = x.mean(axis=0)
-    return projection(np.linalg.eigh(np.cov(x.T))[1].T[-k:], mean, mean)
+    return fitted(np.linalg.eigh(np.cov(x.T))[1].T[-k:], x.mean(axis=0))
 
 
 def pca_transposed_code(x, k):
@@ -96,7 +52,18 @@ def pca_code_itself(x, k):
 
 def pca_changes(x, k):
     x -= x.mean(axis=0)
-    return projection(svd(x)[:k])
+    return fitted(svd(x)[:k], 0)
+
+
+def pca_encoder_changes(x, k):
+    m = x.mean(axis=0)
+    u = svd(x - m)[:k]
+
+    def f(x):
+        x -= m
+        return x @ u.T
+
+    return f, lambda h: h @ u + m
 
 
 def pca_scikit_learn(x, k):
@@ -106,55 +73,48 @@ def pca_scikit_learn(x, k):
     return model.transform, model.inverse_transform
 
 
+def pca_in_keras(x, k):
+    f, g = pca_by_eigenvalues(x, k)
+    return lambda x: ops.convert_to_tensor(f(x)), lambda h: g(np.asarray(h))
+
+
 # -- autoencoder
 
 
 def network(
-    inner="relu",
-    code="linear",
-    last=None,
-    reverse=True,
-    shared=True,
-    bias=True,
-    size=None,
-    drop=0,
-    extra=False,
-    count=3,
+    inner="relu", code="linear", last=None, order=reversed, shared=True, size=None, extra=None, **dense
 ):
     """Return an answer with these deviations from the right one."""
 
     def chain(start, units, activations):
         model = keras.Sequential([keras.Input((start,))])
         for number, activation in zip(units, activations, strict=True):
-            model.add(layers.Dense(number, activation=activation, use_bias=bias))
+            model.add(layers.Dense(number, activation=activation, **dense))
         return model
 
     def attempt(d, hidden, k, output):
-        hidden = list(hidden)[drop:]
-        back = hidden[::-1] if reverse else hidden
         activations = [inner] * len(hidden)
 
         def encoder_():
             return chain(d, [*hidden, size or k], [*activations, code])
 
         def decoder_():
-            return chain(size or k, [*back, d], [*activations, last or output])
+            return chain(size or k, [*order(hidden), d], [*activations, last or output])
 
         encoder, decoder = encoder_(), decoder_()
         parts = [encoder, decoder] if shared else [encoder_(), decoder_()]
         if extra:
-            parts.insert(1, layers.Activation("relu"))
-        both = keras.Sequential([keras.Input((d,)), *parts])
-        return (encoder, decoder, both)[:count]
+            parts.insert(1, extra())
+        return encoder, decoder, keras.Sequential([keras.Input((d,)), *parts])
 
     return attempt
 
 
-def autoencoder_functional(d, hidden, k, output):
+def autoencoder_functional(d, hidden, k, output, after=lambda h: h):
     x = keras.Input(shape=(d,))
     h = x
     for units in hidden:
-        h = layers.ReLU()(layers.Dense(units)(h))
+        h = after(layers.ReLU()(layers.Dense(units)(h)))
     encoder = keras.Model(inputs=x, outputs=layers.Dense(k)(h))
     z = keras.Input(shape=(k,))
     r = z
@@ -165,14 +125,28 @@ def autoencoder_functional(d, hidden, k, output):
     return encoder, decoder, keras.Model(x, decoder(encoder.output))
 
 
+def with_layer(layer):
+    return lambda *case: autoencoder_functional(*case, after=lambda h: layer()(h))
+
+
+def autoencoder_sorted(d, hidden, k, output):
+    return network()(d, sorted(hidden, reverse=True), k, output)
+
+
 def autoencoder_unbuilt(d, hidden, k, output):
     encoder = keras.Sequential([*(layers.Dense(n, "relu") for n in hidden), layers.Dense(k)])
     decoder = keras.Sequential([*(layers.Dense(n, "relu") for n in hidden[::-1]), layers.Dense(d, output)])
     return encoder, decoder, keras.Sequential([encoder, decoder])
 
 
-def autoencoder_without_return(d, hidden, k, output):
-    network()(d, hidden, k, output)
+def remembered():
+    """Return an answer that builds the models of each arguments only once."""
+    known = {}
+
+    def attempt(d, hidden, k, output):
+        return known.setdefault((hidden, output), network()(d, hidden, k, output))
+
+    return attempt
 
 
 # -- corrupt
@@ -182,11 +156,33 @@ def corruption(gaussian=None, salt=None, missing=None):
     """Return the right answer with another function of (x, level, rng) for one kind of noise."""
 
     def attempt(x, kind, level, rng):
-        known = {"gaussian": gaussian, "salt_and_pepper": salt, "missing": missing}
-        other = known[kind]
+        other = {"gaussian": gaussian, "salt_and_pepper": salt, "missing": missing}[kind]
         return other(x, level, rng) if other else autoencoders.corrupt.reference(x, kind, level, rng)
 
     return attempt
+
+
+def gaussian(noise):
+    """Return the answer with this noise (rng, shape) in place of normal numbers."""
+    return corruption(gaussian=lambda x, s, rng: np.clip(x + s * noise(rng, x.shape), 0, 1))
+
+
+def salt(coin):
+    """Return the answer with this coin (rng, shape) for salt or pepper."""
+    return corruption(salt=lambda x, s, rng: np.where(rng.random(x.shape) < s, coin(rng, x.shape), x))
+
+
+def missing(hit):
+    """Return the answer that loses the pixels ``hit(shape, level, rng)``."""
+    return corruption(missing=lambda x, s, rng: np.where(hit(x.shape, s, rng), 0, x))
+
+
+def as_many_as_expected(shape, level, rng):
+    return rng.permutation(np.arange(np.prod(shape)) < level * np.prod(shape)).reshape(shape)
+
+
+def as_many_in_each_row(shape, level, rng):
+    return rng.permuted(np.tile(np.arange(shape[1]) < level * shape[1], (shape[0], 1)), axis=1)
 
 
 def salt_by_one_number(x, kind, level, rng):
@@ -207,6 +203,19 @@ def corrupt_by_mask(x, kind, level, rng):
     mask = rng.binomial(1, level, size=x.shape)
     value = rng.binomial(1, 0.5, size=x.shape) if kind == "salt_and_pepper" else 0
     return (1 - mask) * x + mask * value
+
+
+def corrupt_in_loops(x, kind, level, rng):
+    result = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        hit = rng.random() < level
+        if kind == "gaussian":
+            result[index] = min(1, max(0, x[index] + rng.normal(0, level)))
+        elif kind == "missing":
+            result[index] = 0 if hit else x[index]
+        else:
+            result[index] = rng.integers(2) if hit else x[index]
+    return result
 
 
 def salt_in_place(x, level, rng):
@@ -236,6 +245,11 @@ def auc_by_loop(normal, anomalous):
     return total / (len(normal) * len(anomalous))
 
 
+def auc_by_scikit_learn(normal, anomalous):
+    truth = np.repeat([0, 1], [len(normal), len(anomalous)])
+    return roc_auc_score(truth, np.concatenate([normal, anomalous]))
+
+
 # -- contractive_penalty
 
 
@@ -253,257 +267,148 @@ def contractive_by_matrix(x, W, b):
 
 def contractive_by_einsum(x, W, b):
     h = sigmoid(np.einsum("nd,kd->nk", x, W) + b)
-    jacobian = (h * (1 - h))[:, :, None] * W[None]
+    return np.einsum("nk,kd,kd->n", (h * (1 - h)) ** 2, W, W)
+
+
+def slopes(x, W, b):
+    h = sigmoid(x @ W.T + b)
+    return h * (1 - h)
+
+
+def contractive_by_jacobian(x, W, b):
+    jacobian = slopes(x, W, b)[:, :, None] * W[None]
     return (jacobian**2).sum(axis=(1, 2))
-
-
-def contractive(slope, W, rows=lambda W: (W**2).sum(axis=1)):
-    return slope**2 @ rows(W)
-
-
-def code(x, W, b):
-    return sigmoid(x @ W.T + b)
 
 
 ANSWERS = {
     "squared_error": Answers(
         wrong=[
-            (lambda x, r: ops.mean(ops.square(x - r), axis=-1), "mean over the pixels"),
-            (lambda x, r: ops.sqrt(ops.sum(ops.square(x - r), axis=-1)), "L is its square"),
-            (lambda x, r: ops.sum(ops.square(x - r)), "sum over the pixels only"),
-            (lambda x, r: ops.mean(ops.sum(ops.square(x - r), axis=-1)), "do not average over the images"),
-            (lambda x, r: ops.sum(ops.square(x - r), axis=0), "the last axis"),
-            (lambda x, r: ops.sum(ops.abs(x - r), axis=-1), "the norm has squares"),
-            (lambda x, r: ops.square(x - r), "not summed yet"),
-            (lambda x, r: 0.5 * ops.sum(ops.square(x - r), axis=-1), "no factor 1/2"),
-            (lambda x, r: ops.square(ops.sum(x - r, axis=-1)), "they cancel"),
             (lambda x, r: np.square(np.subtract(x, r)).sum(axis=1), "inside a model use keras.ops"),
+            (lambda x, r: ops.mean(ops.square(x - r)), "expected shape (2,), found one number"),
+            (lambda x, r: ops.sum(ops.square(x - ops.stop_gradient(r)), axis=-1), "['gradients'][1]"),
             (lambda x, r: None, "return statement"),
         ],
         right=[
             lambda x, r: ops.sum((x - r) ** 2, axis=1),
             lambda x, r: ops.square(ops.norm(r - x, axis=-1)),
             lambda x, r: ops.einsum("nd,nd->n", x - r, x - r),
+            squared_error_expanded,
         ],
     ),
     "pca": Answers(
         wrong=[
-            (pca_not_centred, "before the SVD"),
-            (pca_not_centred_svd, "data that are not centred"),
-            (pca_encoder_without_mean, "the encoder must subtract it too"),
-            (pca_decoder_without_mean, "must add the mean again"),
-            (pca_no_mean_after, "neither f nor g"),
-            (pca_last, "smallest variance"),
-            (pca_columns, "rows of the third factor"),
-            (pca_mean_of_the_new, "not that of the new data"),
-            (pca_whitened, "scaled or mixed"),
+            (pca_whitened, "the directions have length 1"),
             (pca_ascending, "not sorted"),
             (pca_transposed_code, "one number for each of the k directions"),
             (pca_code_itself, "return both, without calling"),
             (pca_changes, "changes its argument"),
+            (pca_encoder_changes, "f changes its argument"),
+            (pca_in_keras, "use NumPy"),
             (lambda x, k: None, "return statement"),
         ],
         right=[pca_by_eigenvalues, pca_scikit_learn],
     ),
     "autoencoder": Answers(
         wrong=[
-            (network(inner="linear"), "hidden layers have no activation"),
-            (network(inner="sigmoid"), "hidden layers have a sigmoid"),
-            (network(inner="tanh"), "hidden layers have tanh"),
-            (network(code="relu"), "the code is a linear layer"),
-            (network(code="sigmoid"), "the code is a linear layer"),
+            (network(inner="linear"), "hidden layers of the encoder have no activation"),
+            (network(code="softmax"), "the code is a linear layer"),
             (network(last="sigmoid"), "is the argument output"),
             (network(last="linear"), "is the argument output"),
-            (network(reverse=False), "hidden sizes in reverse"),
+            (network(order=iter), "hidden sizes in reverse"),
+            (autoencoder_sorted, "expected '12 5 8 4 3 with"),
             (network(shared=False), "weights of their own"),
-            (network(bias=False), "keeps its bias"),
-            (network(size=2), "the encoder ends with k numbers"),
-            (network(drop=1), "one dense layer for each number"),
-            (network(extra=True), "nothing else is in between"),
-            (network(count=2), "three Keras models"),
+            (network(use_bias=False), "keeps its bias"),
+            (network(size=2), "expected '12 5 8 4 3 with 4 bias, 4 kernel', found '12 5 8 4 2 with"),
+            (network(extra=lambda: layers.Activation("relu")), "nothing else is in between"),
+            (network(extra=lambda: layers.GaussianNoise(0.1)), "works in training only"),
+            (with_layer(layers.BatchNormalization), "found '12 5 8 4 3 with 3 beta, 4 bias, 3 gamma"),
+            (remembered(), "build new layers in each call"),
+            (lambda *case: network()(*case)[:2], "three Keras models"),
             (autoencoder_unbuilt, "begin with keras.Input"),
-            (autoencoder_without_return, "return statement"),
+            (lambda *case: None, "return statement"),
         ],
-        right=[network(), autoencoder_functional],
+        right=[network(), autoencoder_functional, network(kernel_initializer=keras.initializers.HeNormal(1))],
     ),
     "sparse_penalty": Answers(
         wrong=[
-            (lambda h, lam: lam * ops.sum(ops.abs(h)), "mean of its images, not their sum"),
-            (lambda h, lam: lam * ops.mean(ops.abs(h)), "only the images are averaged"),
-            (lambda h, lam: lam * ops.mean(ops.sum(h, axis=-1)), "absolute value?"),
-            (lambda h, lam: lam * ops.mean(ops.sum(ops.square(h), axis=-1)), "the L2 penalty"),
-            (lambda h, lam: ops.mean(ops.sum(ops.abs(h), axis=-1)), "where is lam"),
-            (lambda h, lam: lam * ops.sum(ops.abs(h), axis=-1), "one number for the batch"),
-            (lambda h, lam: lam * ops.mean(ops.abs(ops.sum(h, axis=-1))), "of each number, then the sum"),
-            (lambda h, lam: lam * ops.mean(ops.sum(ops.abs(h), axis=0)), "changed their axes"),
             (lambda h, lam: lam * np.mean(np.sum(np.abs(h), axis=-1)), "inside a model use keras.ops"),
+            (lambda h, lam: lam * ops.sum(ops.abs(h)) / ops.shape(h)[0], "ops.cast makes them float32"),
+            (lambda h, lam: lam * ops.sum(ops.abs(h)) / h.shape[0], "the number of images is unknown"),
+            (lambda h, lam: ops.stop_gradient(lam * ops.mean(ops.sum(ops.abs(h), 1))), "['gradient']"),
         ],
         right=[
             lambda h, lam: ops.mean(lam * ops.sum(ops.abs(h), axis=1)),
             lambda h, lam: lam * ops.sum(ops.mean(ops.abs(h), axis=0)),
             lambda h, lam: lam * h.shape[-1] * ops.mean(ops.maximum(h, -h)),
+            lambda h, lam: lam * ops.sum(ops.abs(h)) / ops.cast(ops.shape(h)[0], "float32"),
         ],
     ),
     "corrupt": Answers(
         wrong=[
             (corruption(gaussian=lambda x, s, rng: x + s * rng.normal(size=x.shape)), "np.clip"),
             (
-                corruption(gaussian=lambda x, s, rng: (x + s * rng.normal(size=x.shape)) % 1),
-                "stays at the end",
+                gaussian(lambda rng, shape: 3**0.5 * rng.uniform(-1, 1, shape)),
+                "beyond two standard deviations",
             ),
-            (
-                corruption(gaussian=lambda x, s, rng: np.clip(x + rng.normal(0, s**0.5, x.shape), 0, 1)),
-                "not the variance",
-            ),
-            (
-                corruption(gaussian=lambda x, s, rng: np.clip(x + s * rng.uniform(-0.5, 0.5, x.shape), 0, 1)),
-                "the noise is uniform",
-            ),
-            (
-                corruption(gaussian=lambda x, s, rng: np.clip(x + s * rng.uniform(size=x.shape), 0, 1)),
-                "the noise is uniform",
-            ),
-            (
-                corruption(
-                    gaussian=lambda x, s, rng: np.clip(x + s * np.abs(rng.normal(size=x.shape)), 0, 1)
-                ),
-                "darker as often as brighter",
-            ),
-            (
-                corruption(gaussian=lambda x, s, rng: np.clip(x + s * rng.normal(size=x.shape[1]), 0, 1)),
-                "its own random number",
-            ),
-            (corruption(gaussian=lambda x, s, rng: x), "have no noise"),
-            (
-                corruption(gaussian=lambda x, s, rng: np.clip(x + s * np.random.normal(size=x.shape), 0, 1)),
-                "not from np.random",
-            ),
-            (
-                corruption(
-                    missing=lambda x, s, rng: np.where(np.random.default_rng(0).random(x.shape) < s, 0, x)
-                ),
-                "make no new one",
-            ),
-            (corruption(salt=lambda x, s, rng: np.where(rng.random(x.shape) < s, 1, x)), "pepper is black"),
-            (
-                corruption(salt=lambda x, s, rng: salt_by_one_number(x, "salt_and_pepper", 2 * s, rng)),
-                "together",
-            ),
+            (gaussian(lambda rng, shape: rng.normal(size=shape[1])), "its own random number"),
+            (gaussian(lambda rng, shape: rng.normal(size=(shape[0], 1))), "its own random number"),
+            (gaussian(lambda rng, shape: 0), "is there noise"),
+            (gaussian(lambda rng, shape: np.random.normal(size=shape)), "draw everything from rng"),
+            (missing(lambda shape, s, rng: np.random.default_rng(0).random(shape) < s), "use the rng"),
             (corruption(salt=salt_twice), "hit some pixels twice"),
-            (
-                corruption(
-                    salt=lambda x, s, rng: np.where(rng.random(x.shape) < s, rng.random(x.shape), x),
-                ),
-                "exactly 0 or exactly 1",
-            ),
-            (
-                corruption(
-                    salt=lambda x, s, rng: np.where(rng.random(x.shape) > s, rng.integers(0, 2, x.shape), x),
-                ),
-                "wrong way round",
-            ),
-            (
-                corruption(
-                    salt=lambda x, s, rng: np.where(
-                        rng.random(x.shape) < s, rng.random(x.shape) < 0.2, x
-                    ).astype(float)
-                ),
-                "equally likely",
-            ),
-            (corruption(salt=salt_in_place), "work on a copy"),
-            (
-                corruption(missing=lambda x, s, rng: np.where(rng.random(x.shape) < s, x, 0)),
-                "wrong way round",
-            ),
-            (corruption(missing=lambda x, s, rng: np.where(rng.random(x.shape) < s, 1, x)), "becomes 0"),
+            (salt(lambda rng, shape: rng.random(shape) < 0.2), "['share of 0']: expected"),
+            (salt(lambda rng, shape: rng.integers(0, 2, size=shape[1])), "by itself"),
+            (salt(lambda rng, shape: rng.integers(0, 2, size=(shape[0], 1))), "by itself"),
+            (missing(as_many_as_expected), "by itself"),
+            (missing(as_many_in_each_row), "by itself"),
+            (missing(lambda shape, s, rng: rng.random(shape) < 0.3), "what does level change?"),
+            (corruption(salt=salt_in_place), "copy the argument"),
             (corruption(missing=lambda x, s, rng: x[rng.random(x.shape) < s]), "size=x.shape"),
+            (
+                corruption(missing=lambda x, s, rng: np.where(rng.random(x.shape) < s, 0, x).astype(int)),
+                "float",
+            ),
+            (corruption(missing=lambda x, s, rng: ops.where(rng.random(x.shape) < s, 0, x)), "use NumPy"),
             (lambda x, kind, level, rng: None, "return statement"),
         ],
-        right=[salt_by_one_number, corrupt_by_mask],
+        right=[salt_by_one_number, corrupt_by_mask, corrupt_in_loops],
     ),
     "psnr": Answers(
         wrong=[
-            (lambda x, r: 10 * np.log(1 / ((x - r) ** 2).mean(axis=1)), "to the base 10"),
-            (lambda x, r: 10 * np.log10(((x - r) ** 2).mean(axis=1)), "a smaller error is a larger PSNR"),
-            (lambda x, r: 20 * np.log10(1 / ((x - r) ** 2).mean(axis=1)), "squared already"),
-            (lambda x, r: 10 * np.log10(1 / ((x - r) ** 2).sum(axis=1)), "missing its mean"),
-            (lambda x, r: 10 * np.log10(1 / ((x - r) ** 2).mean()), "its own PSNR"),
-            (lambda x, r: (10 * np.log10(1 / ((x - r) ** 2).mean(axis=1))).mean(), "for each image"),
-            (lambda x, r: 10 * np.log10(1 / ((x - r) ** 2).mean(axis=0)), "runs over the images"),
-            (lambda x, r: 10 * np.log10(255**2 / ((x - r) ** 2).mean(axis=1)), "peak is not 255"),
-            (lambda x, r: 10 * np.log10(1 / np.abs(x - r).mean(axis=1)), "not squared"),
-            (lambda x, r: np.log10(1 / ((x - r) ** 2).mean(axis=1)), "factor 10 is missing"),
+            (lambda x, r: 10 * np.log10(784 / ((x - r) ** 2).sum(axis=1)), "not always 784"),
+            (lambda x, r: 10 * np.log10(x.max() / ((x - r) ** 2).mean(axis=1)), "psnr(array of shape (4, 5)"),
+            (lambda x, r: ops.convert_to_tensor(10 * np.log10(1 / ((x - r) ** 2).mean(1))), "use NumPy"),
+            (lambda x, r: list(10 * np.log10(1 / ((x - r) ** 2).mean(axis=1))), "found a list"),
         ],
         right=[
             lambda x, r: 10 * np.log10(1 / np.mean((r - x) ** 2, axis=-1)),
             lambda x, r: -20 * np.log10(np.sqrt(np.square(x - r).mean(axis=1))),
             lambda x, r: -10 * np.log(np.linalg.norm(x - r, axis=1) ** 2 / x.shape[1]) / np.log(10),
+            lambda x, r: 10 * np.log10(1 / np.mean(np.float32(r - x) ** 2, axis=-1)),
         ],
     ),
     "contractive_penalty": Answers(
         wrong=[
-            (lambda x, W, b: (code(x, W, b) * (1 - code(x, W, b))) @ (W**2).sum(axis=1), "is squared in"),
-            (lambda x, W, b: np.sqrt(contractive_by_einsum(x, W, b)), "its square"),
-            (lambda x, W, b: contractive(code(x, W, b), W), "missing its second factor"),
-            (
-                lambda x, W, b: contractive(np.ones((len(x), len(W))), W),
-                "derivative of the sigmoid is missing",
-            ),
-            (
-                lambda x, W, b: contractive(
-                    code(x, W, b) * (1 - code(x, W, b)), W, lambda W: W.sum(axis=1) ** 2
-                ),
-                "square the weights first",
-            ),
-            (
-                lambda x, W, b: contractive(
-                    code(x, W, b) * (1 - code(x, W, b)), W, lambda W: np.ones(len(W))
-                ),
-                "the weights are missing",
-            ),
-            (
-                lambda x, W, b: contractive(
-                    code(x, W, b) * (1 - code(x, W, b)), W, lambda W: np.abs(W).sum(axis=1)
-                ),
-                "the weights are not squared",
-            ),
-            (
-                lambda x, W, b: contractive(
-                    code(x, W, b) * (1 - code(x, W, b)), W, lambda W: (W**2).mean(axis=1)
-                ),
-                "summed, not averaged",
-            ),
-            (lambda x, W, b: contractive_by_einsum(x, W, 0 * b), "the bias is missing"),
-            (lambda x, W, b: contractive_by_einsum(x, W, b).sum(), "do not add the rows up"),
-            (lambda x, W, b: contractive_by_einsum(x, W, b).mean(), "do not average over the rows"),
-            (
-                lambda x, W, b: (code(x, W, b) * (1 - code(x, W, b))) ** 2 * (W**2).sum(axis=1),
-                "sum over the numbers of the code is missing",
-            ),
-            (lambda x, W, b: contractive(1 - np.tanh(x @ W.T + b) ** 2, W), "derivative of tanh"),
-            (lambda x, W, b: contractive_by_einsum(x, W.T, b), "ValueError"),
+            (contractive_by_jacobian, "the Jacobian has n k d = 240,000"),
+            (lambda x, W, b: np.dot(slopes(x, W, b) ** 2, (W**2).sum(axis=0)), "row j of W"),
+            (lambda x, W, b: contractive_by_einsum(x, W, b).tolist(), "found a list"),
+            (lambda x, W, b: ops.convert_to_tensor(contractive_by_einsum(x, W, b)), "use NumPy"),
         ],
         right=[contractive_by_matrix, contractive_by_einsum],
     ),
     "roc_auc": Answers(
         wrong=[
-            (lambda normal, anomalous: auc_by_ranks(anomalous, normal), "changed places"),
-            (lambda normal, anomalous: np.mean(anomalous[:, None] > normal), "count one half."),
             (lambda normal, anomalous: np.mean(anomalous[:, None] >= normal), "one half, not one"),
             (
-                lambda normal, anomalous: auc_by_ranks(normal, anomalous) * len(normal) * len(anomalous),
-                "number of all pairs",
+                lambda normal, anomalous: np.mean([a > b for a, b in zip(anomalous, normal, strict=False)]),
+                "zip",
             ),
-            (lambda normal, anomalous: np.mean(anomalous > normal.mean()), "mean of the normal scores"),
-            (lambda normal, anomalous: np.mean(anomalous > normal.max()), "largest normal score"),
-            (lambda normal, anomalous: anomalous.mean() - normal.mean(), "difference of means"),
-            (
-                lambda normal, anomalous: np.mean(anomalous[:, None] > normal, axis=0),
-                "average over all pairs",
-            ),
+            (lambda normal, anomalous: np.mean(anomalous > normal), "make one of the two a column"),
+            (lambda *scores: max(auc_by_ranks(*scores), 1 - auc_by_ranks(*scores)), "expected 0, found 1."),
+            (lambda normal, anomalous: 0.5, "expected 0.7917, found 0.5."),
             (lambda normal, anomalous: None, "return statement"),
         ],
-        right=[auc_by_ranks, auc_by_loop],
+        right=[auc_by_ranks, auc_by_loop, auc_by_scikit_learn],
     ),
 }
 
