@@ -77,7 +77,7 @@ def error(x, r):
 
 
 mean = x_train.mean(axis=0)
-print(f"error without a code: {error(x_test, mean):.1f}")
+print(f"error without a code: {error(x_test, np.broadcast_to(mean, x_test.shape)):.1f}")
 
 # %% [markdown]
 # ## 2. PCA
@@ -91,7 +91,7 @@ print(f"error without a code: {error(x_test, mean):.1f}")
 #
 # Write a function that takes data `x` of shape $(n, d)$ and returns **two functions**: the encoder, from
 # shape $(\cdot, d)$ to $(\cdot, k)$, and the decoder, from $(\cdot, k)$ to $(\cdot, d)$. Both will be used on
-# new data, too. Use NumPy only.
+# new data, too, and return NumPy arrays.
 #
 # <details><summary>Hint</summary>
 #
@@ -136,7 +136,7 @@ print({k: round(value, 1) for k, value in pca_error.items()})
 #   with **no** activation;
 # - `decoder`: $k$ inputs; the hidden layers in **reverse** order, with ReLU; a dense layer of $d$ numbers
 #   with the activation `output`;
-# - `autoencoder`: the decoder after the encoder. It shares their layers.
+# - `autoencoder`: the decoder after the encoder. It shares their layers; another call builds new ones.
 #
 # With `hidden=(256, 128)` and `k=32` the numbers go 784, 256, 128, 32, 128, 256, 784. With `hidden=()` and
 # `output="linear"` it is a linear autoencoder.
@@ -150,7 +150,7 @@ print({k: round(value, 1) for k, value in pca_error.items()})
 
 # %% exercise="autoencoder"
 def autoencoder(d, hidden, k, output):
-    """Return the Keras models (encoder, decoder, autoencoder) described above, not compiled."""
+    """Return the Keras models (encoder, decoder, autoencoder) described above."""
     ### BEGIN SOLUTION
     x = keras.Input((d,))
     h = x
@@ -223,7 +223,8 @@ for k in (2, 8, 32):
 #
 # $$\Omega = \frac{1}{n} \sum_{\text{images}} \lambda \sum_i |h_i|,$$
 #
-# one number: the sum over the numbers of a code, the mean over the images. Use `keras.ops`.
+# one number: the sum over the numbers of a code, the mean over the images. Use `keras.ops`. Inside a model the
+# number of images is unknown, and many numbers of a code are 0.
 #
 # <details><summary>Hint</summary>
 #
@@ -284,7 +285,7 @@ for lam in (0.0, 0.3):
 # - `"missing"`: each pixel becomes 0 with probability `level`.
 #
 # All random numbers come from the generator `rng`: with the same seed the result is the same. Each pixel is
-# treated by itself.
+# treated by itself. Use NumPy.
 #
 # <details><summary>Hint</summary>
 #
@@ -445,7 +446,7 @@ assert abs(moved / predicted - 1) < 0.05
 # $$\text{AUC} = P(\text{score of an anomaly} > \text{score of a normal image})
 # + \tfrac{1}{2}\, P(\text{both are equal}),$$
 #
-# for one of each, drawn at random. 1 is perfect, 0.5 is guessing. Compute it from all pairs.
+# for one of each, drawn at random. 1 is perfect, 0.5 is guessing. All pairs give it.
 #
 # <details><summary>Hint</summary>
 #

@@ -39,8 +39,9 @@ from scipy.stats import multivariate_normal
 # $$\log \mathcal N(z;\, \mu, \operatorname{diag}(\sigma^2)) = -\frac12 \sum_{j=1}^k
 # \left( \log 2\pi + \log \sigma_j^2 + \frac{(z_j - \mu_j)^2}{\sigma_j^2} \right)$$
 #
-# The argument `log_var` holds $\log \sigma_j^2$. All three arguments have the shape $(\ldots, k)$, or shapes
-# that NumPy can broadcast to one; the result has the shape $(\ldots)$. Use NumPy.
+# The argument `log_var` holds $\log \sigma_j^2$. All three arguments have the shape $(\ldots, k)$; NumPy
+# broadcasts the axes before the last, such as `z` of shape `(n, k)` with `mu` and `log_var` of shape `(k,)`.
+# The result has the shape $(\ldots)$. Use NumPy.
 #
 # <details><summary>Hint</summary>
 #
@@ -260,7 +261,8 @@ log_bernoulli = check.log_bernoulli(log_bernoulli)
 #
 # $$-\log p(x|z) + \beta\, KL(q(z|x), p(z)),$$
 #
-# with one draw $z$ for each image. With $\beta = 1$ it is the negative ELBO. Use your functions.
+# with one draw $z$ for each image. With $\beta = 1$ it is the negative ELBO. Use your functions. In `fit` the
+# number of images is unknown.
 #
 # <details><summary>Hint</summary>
 #
@@ -408,7 +410,7 @@ assert bound > importance_weighted_bound(log_joint[:1], log_q[:1]).mean()
 # ## 8. From one digit to another
 #
 # Return `n` codes on the straight line from `z_a` to `z_b`, at equal distances, both ends included. `z_a` and
-# `z_b` have the shape `(k,)`, the result `(n, k)`:
+# `z_b` have the shape `(k,)`, the result `(n, k)`. Use NumPy:
 #
 # $$z(t) = (1 - t)\, z_a + t\, z_b, \qquad t = 0, \ldots, 1$$
 #
