@@ -35,7 +35,7 @@ from keras import layers
 #
 # Cut the indices $0, \dots, n - 1$ into batches of $m$, at random and **without replacement**. Return a list
 # of arrays of integers. Each index is in exactly one of them. If $m$ does not divide $n$, the last batch is
-# shorter. All random numbers come from `rng`, a `np.random.Generator`.
+# shorter. All random numbers come from `rng`, a `np.random.Generator`: each epoch mixes the samples anew.
 #
 # Example: `batches(10, 4, rng)` may give `[array([1, 0, 7, 2]), array([9, 8, 6, 4]), array([3, 5])]`.
 #
@@ -104,8 +104,8 @@ plots.show(
 # %% [markdown]
 # ## 3. SGD with momentum and penalty
 #
-# One step for an array of parameters $\theta$ with the velocity $v$. `slope` is the gradient of the loss of
-# the batch, **without** penalty; the penalty is $\lambda \|\theta\|^2$, with $\lambda$ = `l2`.
+# One step for an array of parameters $\theta$ (of any shape) with the velocity $v$. `slope` is the gradient
+# of the loss of the batch, **without** penalty; the penalty is $\lambda \|\theta\|^2$, with $\lambda$ = `l2`.
 #
 # $$\tilde\nabla = \text{slope} + \lambda \nabla_\theta \|\theta\|^2, \qquad
 # v \leftarrow \mu v - \varepsilon \tilde\nabla, \qquad
@@ -137,8 +137,8 @@ sgd_step = check.sgd_step(sgd_step)
 # %% [markdown]
 # ## 4. Adam
 #
-# One step of Adam for an array $\theta$. $m$ and $s$ are the running means of the gradient and of its square;
-# $r = 1, 2, \dots$ is the number of this step. All operations are elementwise.
+# One step of Adam for an array $\theta$ of any shape. $m$ and $s$ are the running means of the gradient and
+# of its square; $r = 1, 2, \dots$ is the number of this step. All operations are elementwise.
 #
 # $$m \leftarrow \beta_1 m + (1 - \beta_1)\, \text{slope}, \qquad
 # s \leftarrow \beta_2 s + (1 - \beta_2)\, \text{slope}^2$$
@@ -186,6 +186,7 @@ adam_step = check.adam_step(adam_step)
 # <details><summary>Hint</summary>
 #
 # `rng.standard_normal(shape)` has variance 1. What is the variance of $c Z$, if $Z$ has variance 1?
+# (A uniform number between $-c$ and $c$ has the variance $c^2 / 3$.)
 #
 # </details>
 
@@ -297,7 +298,7 @@ def loss(W1, b1, W2, b2, x, y):
 def slopes(W1, b1, W2, b2, x, y, p, rng):
     h = np.maximum(0, x @ W1.T + b1)
     dropped = dropout(h, p, rng, True)
-    mask = dropped / np.where(h > 0, h, 1)  # 0 or 1 / (1 - p)
+    mask = dropped / np.where(h > 0, h, 1)  # 0 or 1 / (1 - p); also 0 where ReLU is flat: phi' is in it
     delta = (softmax(dropped @ W2.T + b2) - y) / len(x)
     back = delta @ W2 * mask
     return back.T @ x, back.sum(axis=0), delta.T @ dropped, delta.sum(axis=0)
@@ -364,7 +365,8 @@ plots.show(
 #
 # - an $\mathbb{L}^2$ penalty with $\lambda$ = `l2` on the **weights** of all three `Dense` layers, and on no
 #   bias;
-# - dropout with probability `p_input` on the input and `p_hidden` after each hidden layer.
+# - dropout with probability `p_input` on the input and `p_hidden` after each hidden layer;
+# - Keras's own initialisers.
 #
 # <details><summary>Hint</summary>
 #
