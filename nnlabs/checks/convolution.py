@@ -30,31 +30,19 @@ def _image(*shape):
 
 
 @exercise(
-    cases=[
-        (12, 3, 4, 2),
-        (6, 3, 0, 1),
-        (28, 5, 2, 1),
-        (227, 11, 0, 4),
-        (10, 4, 1, 3),
-        (5, 5, 0, 1),
-        (9, 2, 0, 3),
-    ],
+    cases=[(12, 3, 4, 2), (28, 5, 2, 1), (227, 11, 0, 4), (10, 4, 1, 3), (5, 5, 0, 1), (9, 2, 0, 3)],
     mistakes={
         "the padding is on both sides.": "2 * p -> p",
         "the padding is on both sides, and the brackets round down.": ["2 * p -> p", "// s -> / s"],
         "the padding p is not used.": " + 2 * p -> ",
         "the padding makes the image larger, not smaller.": "+ 2 * p -> - 2 * p",
         "this counts the steps between the windows; how many windows are there?": " // s + 1 ->  // s",
-        "the brackets round down: a window that does not fit is dropped.": (
-            "(h + 2 * p - f) // s -> -((f - h - 2 * p) // s)"
-        ),
+        "the brackets round down: a window that does not fit is dropped.": "(h + 2 * p -> (s - 1 + h + 2 * p",
         "the brackets are missing: half a window is no window.": "// s -> / s",
         "the stride s is not used.": " // s -> ",
         "a larger kernel fits into fewer places: look at the sign of f.": "- f -> + f",
         "this is the size for SAME; here the padding is given.": "(h + 2 * p - f) // s + 1 -> -(-h // s)",
-        "the whole difference is divided by s: are there brackets around it?": (
-            "(h + 2 * p - f) -> h + 2 * p - f"
-        ),
+        "the whole difference is divided by s: are there brackets?": "(h + 2 * p - f) -> h + 2 * p - f",
     },
 )
 def output_size(h, f, p, s):
@@ -78,21 +66,15 @@ def _is_an_integer(output_size):
 @exercise(
     cases=[(28, 20, 3, 5, 7), (28, 28, 1, 3, 8), (14, 14, 8, 3, 16), (160, 160, 3, 1, 10)],
     mistakes={
-        "these are the parameters of a dense layer on the whole image: what does one filter look at?": (
-            "f * f * c -> h * w * c"
-        ),
+        "this is a dense layer on the image. What does one filter see?": "f * f * c -> h * w * c",
         "the biases are missing.": " + 1 -> ",
         "a filter has one bias, not one for each channel.": "(f * f * c + 1) -> (f * f + 1) * c",
         "there is one bias for each filter, not one for the layer.": "c + 1) * n -> c) * n + 1",
         "a filter has f rows and f columns.": "f * f -> f",
         "a filter is as deep as its input: where are the channels?": " * c -> ",
         "this is one filter; the layer has n.": " * n -> ",
-        "this is the number of output values; the weights are shared by all places.": (
-            "(f * f * c + 1) -> (h - f + 1) * (w - f + 1)"
-        ),
-        "the filters are shared by all places: their number does not depend on h and w.": (
-            "* n -> * n * (h - f + 1) * (w - f + 1)"
-        ),
+        "this is the number of output values.": "(f * f * c + 1) -> (h - f + 1) * (w - f + 1)",
+        "all places share the filters: h and w do not matter.": "* n -> * n * (h - f + 1) * (w - f + 1)",
     },
 )
 def parameter_count(h, w, c, f, n):
@@ -102,7 +84,6 @@ def parameter_count(h, w, c, f, n):
 
 # ---------------------------------------------------------------- 3. SAME padding
 
-PAIRS = "[(0, 0), pair(x.shape[1]), pair(x.shape[2]), (0, 0)]"
 ONE_SIDE = "all zeros are on one side; the total P is split into two parts."
 WRONG_SIDE = "P is odd here: which side gets the larger part?"
 
@@ -117,38 +98,32 @@ WRONG_SIDE = "P is odd here: which side gets the larger part?"
         (*_numbers((1, 5, 4, 1)), 1, 3),
     ],
     mistakes={
-        "nothing is padded.": f"np.pad(x, {PAIRS}) -> x",
-        ONE_SIDE: "total // 2, total - total // 2 -> 0, total",
-        "all zeros are on the upper and the left side; the total P is split into two parts.": (
-            "total // 2, total - total // 2 -> total, 0"
-        ),
+        "nothing is padded.": "np.pad(x, [(0, 0), rows, columns, (0, 0)]) -> x",
+        ONE_SIDE: "P // 2, P - P // 2 -> 0, P",
+        "all zeros are above and on the left; P is split into two parts.": "P // 2, P - P // 2 -> P, 0",
         "the stride is not used in P.": "(-(-size // s) - 1) * s + f - size -> f - 1",
-        WRONG_SIDE: "total // 2, total - total // 2 -> total - total // 2, total // 2",
-        "P is the total of both sides, but each side got all of it.": (
-            "total // 2, total - total // 2 -> total, total"
-        ),
-        "P is odd here: both sides got the larger part.": "return total // 2 -> return total - total // 2",
-        "P is odd here: both sides got the smaller part.": "total - total // 2 -> total // 2",
+        WRONG_SIDE: "P // 2, P - P // 2 -> P - P // 2, P // 2",
+        "P is the total of both sides, but each side got all of it.": "P // 2, P - P // 2 -> P, P",
+        "P is odd here: both sides got the larger part.": "return P // 2 -> return P - P // 2",
+        "P is odd here: both sides got the smaller part.": "P - P // 2 -> P // 2",
         "the margin holds copies of the image's edge; it should hold zeros.": "0)]) -> 0)], mode='edge')",
         "the margin is a mirror image; it should hold zeros.": "0)]) -> 0)], mode='reflect')",
         "the batch and the channels are padded too: np.pad takes one pair for each axis.": (
-            f"{PAIRS} -> pair(x.shape[1])"
+            "[(0, 0), rows, columns, (0, 0)] -> rows"
         ),
         "the zeros are on the batch: which axes are the height and the width?": (
-            f"{PAIRS} -> [pair(x.shape[1]), pair(x.shape[2]), (0, 0), (0, 0)]"
+            "(0, 0), rows, columns, (0, 0) -> rows, columns, (0, 0), (0, 0)"
         ),
         "the zeros are on the channels, as if they came first; here they are the last axis.": (
-            f"{PAIRS} -> [(0, 0), (0, 0), pair(x.shape[1]), pair(x.shape[2])]"
+            "rows, columns, (0, 0) -> (0, 0), rows, columns"
         ),
         "h / s is rounded up in P, not down.": "-(-size // s) -> size // s",
-        "rows and columns have changed places: which axis is the height?": (
-            f"{PAIRS} -> [(0, 0), pair(x.shape[2]), pair(x.shape[1]), (0, 0)]"
-        ),
+        "rows and columns have changed places: which axis is the height?": "rows, columns, -> columns, rows,",
         "the columns need their own P, from the width.": "x.shape[2] -> x.shape[1]",
-        "P is never negative: with a kernel smaller than the stride no zeros are needed.": "max(0,  -> (",
+        "P is never negative: a kernel smaller than the stride needs no zeros.": "max(0,  -> (",
         "each axis has its own P: one of them is 0 here, the other is not.": [
             "max(0,  -> (",
-            "return np -> return x if min(pair(x.shape[1]) + pair(x.shape[2])) < 0 else np",
+            "return np -> return x if min(rows + columns) < 0 else np",
         ],
     },
 )
@@ -156,10 +131,11 @@ def pad_same(x, f, s):
     """Pad a batch (batch, h, w, c) with zeros as ``padding="same"`` does for kernel ``f``, stride ``s``."""
 
     def pair(size):
-        total = max(0, (-(-size // s) - 1) * s + f - size)
-        return total // 2, total - total // 2
+        P = max(0, (-(-size // s) - 1) * s + f - size)
+        return P // 2, P - P // 2
 
-    return np.pad(x, [(0, 0), pair(x.shape[1]), pair(x.shape[2]), (0, 0)])
+    rows, columns = pair(x.shape[1]), pair(x.shape[2])
+    return np.pad(x, [(0, 0), rows, columns, (0, 0)])
 
 
 # ---------------------------------------------------------------- 4. one channel
@@ -191,9 +167,7 @@ def pad_same(x, f, s):
         "there is no padding here, but this output is larger than the image.": (
             "view(image -> view(np.pad(image, len(kernel) - 1)"
         ),
-        "the last row and the last column are missing: at how many places does the kernel fit?": (
-            "return z -> return z[:-1, :-1]"
-        ),
+        "the last row and column are missing: where does the kernel fit?": "return z -> return z[:-1, :-1]",
     },
 )
 def cross_correlate(image, kernel):
@@ -231,12 +205,8 @@ def _layer_case(batch, height, width, channels, f, filters, stride, padding):
     ],
     mistakes={
         "the bias is missing.": " + bias -> ",
-        "the bias is added once for each channel; a filter has one bias, after the sum.": (
-            "+ bias -> + bias * x.shape[-1]"
-        ),
-        "the bias is added to each product; a filter has one bias, after the sum.": (
-            "+ bias -> + bias * kernels[..., 0].size"
-        ),
+        "the bias is added once for each channel; it comes after the sum.": "+ bias -> + bias * x.shape[-1]",
+        "the bias is in each product; it comes after the sum.": "+ bias -> + bias * kernels[..., 0].size",
         "this is true convolution: the kernels are turned by 180 degrees. Keras does not turn them.": (
             "kernels, opt -> kernels[::-1, ::-1], opt"
         ),
@@ -251,12 +221,8 @@ def _layer_case(batch, height, width, channels, f, filters, stride, padding):
         "this is the mean over the channels; the formula has their sum.": "+ bias -> / x.shape[-1] + bias",
         "only the first channel is used.": "windows, kernels -> windows[..., :1, :, :], kernels[:, :, :1]",
         "the axis of the filters comes first; Keras has it last.": "z + bias -> np.moveaxis(z + bias, -1, 0)",
-        "the filters stand before height and width, as in PyTorch; Keras has them last.": (
-            "z + bias -> np.moveaxis(z + bias, -1, 1)"
-        ),
-        "an activation function is applied; this exercise stops at the sum plus bias.": (
-            "z + bias -> np.maximum(0, z + bias)"
-        ),
+        "here the filters precede height and width.": "z + bias -> np.moveaxis(z + bias, -1, 1)",
+        "there is an activation; stop at the sum plus bias.": "z + bias -> np.maximum(0, z + bias)",
         "the stride is not used.": "[:, ::stride, ::stride] -> ",
         "the stride is used for the rows only.": "::stride, ::stride] -> ::stride]",
         "the stride is used for the columns only.": "[:, ::stride, ::stride] -> [:, :, ::stride]",
@@ -318,9 +284,7 @@ MARGIN = (  # add a margin below and right until the last pixels are in a patch
         "this is the sum; the mean divides by the number of values in the patch.": ".mean -> .sum",
         "this is the minimum.": ".max -> .min",
         "the windows overlap too much: the stride is not used.": "[:, ::stride, ::stride] -> ",
-        "the windows stand side by side; the stride can differ from the size of the patch.": (
-            "::stride -> ::size"
-        ),
+        "the windows stand side by side; the stride can differ from their size.": "::stride -> ::size",
         "the stride is used for the rows only.": "::stride, ::stride] -> ::stride]",
         "the stride is used for the columns only.": "[:, ::stride, ::stride] -> [:, :, ::stride]",
         "the first axis is the batch: the stride left out whole images.": "[:, ::stride -> [::stride",
@@ -332,9 +296,7 @@ MARGIN = (  # add a margin below and right until the last pixels are in a patch
             MARGIN.format(fill="-np.inf")
         ),
         "only one axis of the patch is reduced; it has two.": "axis=(4, 5) -> axis=5",
-        "height and width are reduced; the patch is in the last two axes of the windows.": (
-            "axis=(4, 5) -> axis=(1, 2)"
-        ),
+        "height and width are reduced; the patch is in the last two axes.": "axis=(4, 5) -> axis=(1, 2)",
     },
 )
 def pool(x, size, stride, mode):
