@@ -67,7 +67,8 @@ def grade_class(options: Options) -> int:
     submissions = collect(options.submissions, lab, marks, options.pattern, names)
     make(folder.root)
     where = choose_sandbox(options)
-    with alone(folder.root), Workers(options.jobs or cores(), folder.root / "grade.log") as workers:
+    jobs = min(options.jobs or cores(), len(submissions))
+    with alone(folder.root), Workers(jobs, folder.root / "grade.log") as workers:
         clean_up()
         limits = Limits(memory=options.memory * MEGABYTE)
         setting = Setting(folder, where, limits, options.budget)

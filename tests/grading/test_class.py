@@ -245,8 +245,7 @@ def test_grades_do_not_depend_on_how_busy_the_machine_is(graded, lesson, tmp_pat
     monkeypatch.setattr(run, "PATIENCE", 0)
     handed_in = tmp_path / "submissions"
     handed_in.mkdir()
-    for name in ("right", "half"):
-        (handed_in / f"{name}.ipynb").write_bytes(cases.lean(cases.honest()[name].content))
+    (handed_in / "right.ipynb").write_bytes(cases.lean(cases.honest()["right"].content))
     (handed_in / "loop.ipynb").write_bytes(cases.lean(cases.hostile()["loop"].content))
     (handed_in / "slow.ipynb").write_bytes(cases.lean(cases.first("import time; time.sleep(5)")))
     tables = []
@@ -269,4 +268,4 @@ def test_grades_do_not_depend_on_how_busy_the_machine_is(graded, lesson, tmp_pat
         here = [rows[path.stem] for path in sorted(handed_in.iterdir())]
         tables.append(here)
     assert tables[0] == tables[1]
-    assert [row["total"] for row in tables[0]] == ["6", "14", "16", "16"]
+    assert [row["total"] for row in tables[0]] == ["14", "16", "16"]
