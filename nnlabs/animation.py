@@ -64,11 +64,6 @@ def play(
         How long a frame stays, and how long the last one.
     loops
         How often it plays; 0 is without end, which a reader cannot stop.
-
-    Raises
-    ------
-    ValueError
-        ``alt`` is empty, there are no steps, or the result is larger than ``MAX_BYTES``.
     """
     if len(steps) == 0:
         raise ValueError("An animation needs at least one step.")
@@ -115,15 +110,7 @@ def frames(draw: Draw, steps: Sequence[int], size: tuple[float, float]) -> list[
 
 
 def encode(images: Sequence[np.ndarray], *, seconds: float, hold: float, loops: int) -> bytes:
-    """Return the images as an animated PNG whose still image is the last one.
-
-    Parameters
-    ----------
-    images
-        Each ``uint8`` of shape (height, width, 3), all of one size.
-    seconds, hold, loops
-        As in :func:`play`.
-    """
+    """Return the images, ``uint8`` (height, width, 3), as an animated PNG whose still image is the last."""
     pictures = _with_shared_palette(images)
     durations = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * hold)]  # milliseconds
     file = io.BytesIO()

@@ -44,16 +44,9 @@ class DownloadError(DataError):
 
 
 class Dataset(NamedTuple):
-    """A data set for classification, with its split into training and test data.
+    """Inputs and labels of a data set for classification, split into training and test data.
 
-    Attributes
-    ----------
-    x_train, x_test
-        Inputs; the first axis counts the examples.
-    y_train, y_test
-        Labels, ``int64`` of shape ``(n,)``: indices into ``class_names``.
-    class_names
-        One name for each class.
+    The first axis of an input counts the examples. A label, ``int64``, is an index into ``class_names``.
     """
 
     x_train: np.ndarray
@@ -67,13 +60,7 @@ class Dataset(NamedTuple):
 
 
 def checksums() -> dict[str, str]:
-    """Return the SHA-256 of every file that ships, by its path inside ``data/``.
-
-    Raises
-    ------
-    DataError
-        ``SHA256SUMS`` itself is missing or altered.
-    """
+    """Return the SHA-256 of every file that ships, by its path inside ``data/``."""
     return dict(_checksums(DATA_DIR))
 
 
@@ -102,29 +89,14 @@ def _inspect(name: str, *, compare: bool = True) -> tuple[str, bytes]:
 
 
 def verify() -> dict[str, str]:
-    """Compare every file that ships with its checksum.
-
-    Returns
-    -------
-    dict
-        From each file's path inside ``data/`` to ``"ok"``, ``"missing"`` or ``"altered"``
-        (also a truncated file is altered).
-    """
+    """Tell of every file that ships whether it is ``"ok"``, ``"missing"`` or ``"altered"``."""
     return {name: _inspect(name)[0] for name in checksums()}
 
 
 def read(name: str) -> bytes:
-    """Return the content of a file that ships; its checksum is compared once per process.
+    """Return the content of a file that ships, such as ``"imagenet_classes.txt"``.
 
-    Parameters
-    ----------
-    name
-        Path inside ``data/``, such as ``"imagenet_classes.txt"``.
-
-    Raises
-    ------
-    DataError
-        The file is missing, truncated or altered.
+    Its checksum is compared once per process. Raises DataError if it is missing, truncated or altered.
     """
     path = DATA_DIR / name
     state, content = _inspect(name, compare=path not in _verified)
@@ -135,13 +107,7 @@ def read(name: str) -> bytes:
 
 
 def arrays(name: str) -> dict[str, np.ndarray]:
-    """Return the arrays of an ``.npz`` file that ships, as fresh copies.
-
-    Parameters
-    ----------
-    name
-        Path inside ``data/``, such as ``"mnist.npz"``.
-    """
+    """Return the arrays of an ``.npz`` file that ships, such as ``"mnist.npz"``, as fresh copies."""
     with np.load(io.BytesIO(read(name)), allow_pickle=False) as file:
         return dict(file)
 
@@ -160,11 +126,8 @@ def _mend(name: str, state: str) -> str:
 def mnist() -> Dataset:
     """Handwritten digits of 28×28 pixels: MNIST (LeCun, Bottou, Bengio & Haffner, 1998).
 
-    Returns
-    -------
-    Dataset
-        ``x_train`` (60000, 28, 28) and ``x_test`` (10000, 28, 28), ``uint8``, 0 background
-        to 255 ink; ten classes, ``"0"`` to ``"9"``.
+    ``x_train`` (60000, 28, 28) and ``x_test`` (10000, 28, 28), ``uint8``, 0 background to 255 ink; ten
+    classes, ``"0"`` to ``"9"``.
     """
     file = arrays("mnist.npz")
     y_train, y_test = (file[key].astype(np.int64) for key in ("y_train", "y_test"))
@@ -174,14 +137,8 @@ def mnist() -> Dataset:
 def digits() -> Dataset:
     """Handwritten digits of 8×8 pixels, small enough for a network in plain NumPy.
 
-    They come with scikit-learn (UCI's "Optical Recognition of Handwritten Digits"). Every
-    fifth image of each class is in the test split.
-
-    Returns
-    -------
-    Dataset
-        ``x_train`` (1433, 8, 8) and ``x_test`` (364, 8, 8), ``uint8``, 0 background to 16
-        ink; ten classes, ``"0"`` to ``"9"``.
+    They come with scikit-learn (UCI's "Optical Recognition of Handwritten Digits"). ``x_train``
+    (1433, 8, 8) and ``x_test`` (364, 8, 8), every fifth of each class, are ``uint8``, 0 background to 16 ink.
     """
     from sklearn.datasets import load_digits
 
@@ -192,12 +149,8 @@ def digits() -> Dataset:
 def photos() -> Dataset:
     """Photographs of four kinds of things, on white: few, for transfer learning.
 
-    Returns
-    -------
-    Dataset
-        ``x_train`` (98, 160, 160, 3) and ``x_test`` (65, 160, 160, 3), ``uint8`` RGB;
-        the classes are ``bird``, ``flower``, ``food`` and ``mammal``. Near-duplicates are
-        in the same split.
+    ``x_train`` (98, 160, 160, 3) and ``x_test`` (65, 160, 160, 3), ``uint8`` RGB, of the classes ``bird``,
+    ``flower``, ``food`` and ``mammal``. Near-duplicates are in the same split.
     """
     names = [Path(name).parts for name in checksums() if name.startswith("photos/") and name.endswith(".jpg")]
     class_names = tuple(sorted({parts[2] for parts in names}))
@@ -221,13 +174,12 @@ def eight_gaussians(n: int = 400, *, spread: float = 0.1, seed: int = 0) -> tupl
     spread
         Standard deviation of each cloud, the same in both directions.
     seed
-        Seed of the random generator; the same seed gives the same points.
+        The same seed gives the same points.
 
     Returns
     -------
     x, y
-        Points, ``float64`` of shape ``(n, 2)``, and their clouds, ``int64`` of shape ``(n,)``, in
-        random order.
+        Points, ``float64`` of shape ``(n, 2)``, and their clouds, ``int64``, in random order.
     """
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.arange(n, dtype=np.int64) % 8)
@@ -254,20 +206,7 @@ def _split(x: np.ndarray, y: np.ndarray, class_names: tuple[str, ...], every: in
 
 
 def _decode(content: bytes, size: int) -> np.ndarray:
-    """Return an image file's content as RGB, upright, cropped to the middle square, on white.
-
-    Parameters
-    ----------
-    content
-        A JPEG, PNG or other file that Pillow reads.
-    size
-        Height and width of the result.
-
-    Returns
-    -------
-    array
-        ``uint8`` of shape ``(size, size, 3)``.
-    """
+    """Return an image file's content as RGB, upright, cropped to the middle square, on white."""
     from PIL import Image, ImageOps
 
     with warnings.catch_warnings():
@@ -323,29 +262,13 @@ def _decode_all(
 def image_folder(path: str | Path, size: int = 160) -> Dataset:
     """Read your own photographs: a folder with one sub-folder for each class.
 
-    Every image is turned upright, cropped to its middle square and scaled. Every fourth
-    image of each class, by file name, goes into the test split; so keep several shots of
-    the very same thing out, or the test is too easy.
+    Every image is turned upright, cropped to its middle square and scaled to ``size``²: ``uint8`` RGB. What
+    cannot be read is skipped and named in one printed line. Every fourth image of each class, by file name,
+    goes into the test split; so keep several shots of the very same thing out, or the test is too easy.
 
-    Parameters
-    ----------
-    path
-        The folder. The names of its sub-folders are the names of the classes; names that
-        begin with a dot or with two underscores are ignored.
-    size
-        Height and width of the images that are returned.
-
-    Returns
-    -------
-    Dataset
-        ``x_train`` and ``x_test`` of shape ``(n, size, size, 3)``, ``uint8`` RGB.
-
-    Raises
-    ------
-    DataError
-        There is no such folder, it has fewer than two sub-folders, one of these has sub-folders
-        itself, or a class has fewer than five images. A file that is no image is skipped and named
-        in one printed line.
+    The names of the sub-folders are the names of the classes; those that begin with a dot or with two
+    underscores are ignored. Raises DataError if there are fewer than two, if one of them has sub-folders
+    itself, or fewer than five images.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -386,13 +309,6 @@ def _visible(folder: Path) -> list[Path]:
 
 # ---------------------------------------------------------------- data sets that are downloaded
 
-_FASHION_MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-_FASHION_MNIST_SHA256 = {
-    "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-    "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-    "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-    "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-}
 _CATS_AND_DOGS_URL = (
     "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/"
     "kagglecatsanddogs_5340.zip"
@@ -419,28 +335,10 @@ def _downloading(title: str, instead: str) -> Iterator[None]:
 
 
 def fashion_mnist() -> Dataset:
-    """Pictures of clothes in MNIST's format (Xiao, Rasul & Vollgraf, 2017; 31 MB download).
-
-    Returns
-    -------
-    Dataset
-        ``x_train`` (60000, 28, 28) and ``x_test`` (10000, 28, 28), ``uint8``; ten classes.
-
-    Raises
-    ------
-    DownloadError
-        It is not in Keras's cache, and there is no network.
-    """
+    """Pictures of clothes in MNIST's format (Xiao, Rasul & Vollgraf, 2017; 31 MB download)."""
     import keras
 
     with _downloading("Fashion-MNIST", instead="data.mnist()"):
-        for name, digest in _FASHION_MNIST_SHA256.items():  # Keras itself would not compare these
-            keras.utils.get_file(
-                name,
-                origin=_FASHION_MNIST_URL + name,
-                file_hash=digest,
-                cache_subdir=str(Path("datasets", "fashion-mnist")),
-            )
         (x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
     names = "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
     y_train, y_test = y_train.astype(np.int64), y_test.astype(np.int64)
@@ -450,27 +348,9 @@ def fashion_mnist() -> Dataset:
 def cats_and_dogs(per_class: int = 1000, size: int = 160) -> Dataset:
     """Photographs of cats and dogs (Elson et al., 2007, doi:10.1145/1315245.1315291).
 
-    The download has 825 MB; it is kept as one archive and read from there. Images are
-    cropped to their middle square and scaled. Every fourth is in the test split.
-
-    Parameters
-    ----------
-    per_class
-        How many of the 12,500 files of each class to read; the few that are no readable
-        images are skipped and named in one printed line.
-    size
-        Height and width of the images that are returned.
-
-    Returns
-    -------
-    Dataset
-        ``x_train`` and ``x_test`` of shape ``(n, size, size, 3)``, ``uint8`` RGB; the
-        classes are ``cat`` and ``dog``.
-
-    Raises
-    ------
-    DownloadError
-        It is not in Keras's cache, and there is no network.
+    The download has 825 MB; it is kept as one archive and read from there: the first ``per_class`` of the
+    12,500 files of each class. The few that are no readable images are skipped and named in one printed
+    line. Images are cropped to their middle square and scaled to ``size``²; every fourth is for the test.
     """
     import zipfile
 

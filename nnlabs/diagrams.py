@@ -26,10 +26,7 @@ Point = tuple[float, float]
 def neuron(inputs: int = 3, ax: Axes | None = None) -> Axes:
     r"""Draw an artificial neuron, :math:`y_j = \phi(\langle w_j, x \rangle + b_j)`.
 
-    Parameters
-    ----------
-    inputs
-        Number of inputs. More than five are abbreviated: :math:`x_1, x_2, ..., x_d`.
+    More than five inputs are abbreviated: :math:`x_1, x_2, ..., x_d`.
     """
     if inputs < 1:
         raise ValueError(f"A neuron needs at least one input, not {inputs}.")
@@ -65,13 +62,9 @@ def neuron(inputs: int = 3, ax: Axes | None = None) -> Axes:
 def network(sizes: Sequence[int], layer_labels: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
     """Draw a multilayer perceptron: a column of circles for each layer, a line for each weight.
 
-    Parameters
-    ----------
-    sizes
-        Units of each layer, the input first. Layers of more than six units are abbreviated with
-        dots; the number under a layer is always its full size.
-    layer_labels
-        One label a layer. By default the lecture's notation: ``x``, ``h^(1)``, ..., ``f(x)``.
+    ``sizes`` are the units of each layer, the input first. Layers of more than six are abbreviated with dots;
+    the number under a layer is always its full size. Labels are by default the lecture's ``x``, ``h^(1)``,
+    ..., ``f(x)``.
     """
     sizes = [int(size) for size in sizes]
     if len(sizes) < 2 or min(sizes) < 1:
@@ -105,14 +98,9 @@ def network(sizes: Sequence[int], layer_labels: Sequence[str] | None = None, ax:
 
 
 def recurrent(steps: int = 4, ax: Axes | None = None) -> Axes:
-    """Draw a recurrent layer: folded with its loop (left) and unrolled over time (right).
+    """Draw a recurrent layer: folded with its loop (left) and unrolled over 2 to 5 time steps (right).
 
     Every time step has the same weights ``W_x`` (input), ``W_h`` (state) and ``W_y`` (output).
-
-    Parameters
-    ----------
-    steps
-        Time steps of the unrolled drawing, 2 to 5.
     """
     if not 2 <= steps <= MOST_STEPS:
         raise ValueError(f"The drawing has room for 2 to {MOST_STEPS} steps, not {steps}.")

@@ -17,19 +17,9 @@ if TYPE_CHECKING:
 def lenet() -> keras.Model:
     """Return lesson 06's LeNet, trained on the 60,000 training images of MNIST.
 
-    It is the judge of generated digits: trained on real ones, it says which digit it sees.
-
-    Returns
-    -------
-    keras.Model
-        From images of shape ``(n, 28, 28, 1)``, ``float32`` from 0 (background) to 1 (ink), to
-        probabilities of shape ``(n, 10)``. Its layers are named as in the lesson; ``F6`` gives 84
-        features.
-
-    Raises
-    ------
-    nnlabs.data.DataError
-        The file of the weights is missing or damaged.
+    It is the judge of generated digits: trained on real ones, it says which digit it sees. It maps images of
+    shape ``(n, 28, 28, 1)``, ``float32`` from 0 (background) to 1 (ink), to probabilities of shape
+    ``(n, 10)``. Its layers are named as in the lesson; ``F6`` gives 84 features.
     """
     import keras
     from keras import layers
@@ -56,19 +46,8 @@ def lenet() -> keras.Model:
 def load_weights(model: keras.Model, name: str) -> None:
     """Put the weights that ship as ``data/networks/NAME.npz`` into a model of the same form.
 
-    Parameters
-    ----------
-    model
-        A model whose weights have the shapes of the file's arrays, in the order of ``model.weights``.
-    name
-        ``"lenet"``, or the name of a generator, as the lesson gives it.
-
-    Raises
-    ------
-    ValueError
-        There is no network of that name, or the model has another form. The model is then unchanged.
-    nnlabs.data.DataError
-        The file is missing or damaged.
+    The model's weights have the shapes of the file's arrays, in the order of ``model.weights``; a model of
+    another form is refused, and left unchanged.
     """
     folder = "networks/"
     names = [

@@ -42,17 +42,9 @@ plt.rcParams.update(
 def show(alt: str) -> None:
     """Display the current figure with an alternative text, and close it.
 
-    Parameters
-    ----------
-    alt
-        What the figure shows, in one or two sentences, for a reader who does not see it.
-        It is stored with the picture, and read out where a program shows it: nbconvert's classic
-        template does, JupyterLab and nbconvert's default template do not yet.
-
-    Raises
-    ------
-    ValueError
-        No figure is open, or ``alt`` is empty.
+    ``alt`` says in one or two sentences what the figure shows, for a reader who does not see it. It is stored
+    with the picture, and read out where a program shows it: nbconvert's classic template does, JupyterLab and
+    nbconvert's default template do not yet.
     """
     if not plt.get_fignums():
         raise ValueError("There is no figure to show: draw one in the same cell first.")
@@ -64,22 +56,7 @@ def show(alt: str) -> None:
 
 
 def display_png(png: bytes, alt: str, kind: str = "Figure") -> None:
-    """Display a picture, still or animated, with an alternative text.
-
-    Parameters
-    ----------
-    png
-        The content of a PNG file.
-    alt
-        What the picture shows, in one or two sentences.
-    kind
-        What it is, in a word: where pictures are not shown, the output reads ``kind: alt``.
-
-    Raises
-    ------
-    ValueError
-        ``alt`` is empty.
-    """
+    """Display a picture, still or animated, with an alternative text; its output reads ``kind: alt``."""
     from IPython.display import display
 
     if not alt.strip():
@@ -91,12 +68,7 @@ def display_png(png: bytes, alt: str, kind: str = "Figure") -> None:
 def history(history: Any, metric: str = "loss", ax: Axes | None = None) -> Axes:
     """Draw a metric over the epochs, training and (if recorded) validation.
 
-    Parameters
-    ----------
-    history
-        What ``Model.fit`` returns, or a mapping of names to one value an epoch.
-    metric
-        Name of the metric; its validation values are those under ``"val_" + metric``.
+    ``history`` is what ``Model.fit`` returns, or a mapping of names to one value an epoch.
     """
     ax = ax or plt.gca()
     values: Mapping[str, Sequence[float]] = getattr(history, "history", history)
@@ -158,15 +130,7 @@ def image_grid(
 def points(
     x: np.ndarray, y: np.ndarray, class_names: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Scatter two-dimensional points, one colour and one marker a class.
-
-    Parameters
-    ----------
-    x
-        Points, shape (n, 2).
-    y
-        Classes, integers of shape (n,).
-    """
+    """Scatter points ``x``, shape (n, 2), one colour and one marker for each of the classes ``y``."""
     ax = ax or plt.gca()
     for label, color, marker in zip(np.unique(y), cycle(COLORS), cycle(MARKERS)):
         name = class_names[int(label)] if class_names is not None else f"class {label}"
@@ -183,16 +147,10 @@ def decision_regions(
     resolution: int = 200,
     ax: Axes | None = None,
 ) -> Axes:
-    """Colour the plane by the predicted class and draw the points over it.
+    """Colour the plane by the predicted class and draw the points ``x`` of classes ``y`` over it.
 
-    Parameters
-    ----------
-    predict
-        Maps points of shape (n, 2) to classes 0, 1, ... of shape (n,).
-    x, y
-        Points of shape (n, 2) and their classes, integers of shape (n,).
-    resolution
-        Grid points along each axis.
+    ``predict`` maps points of shape (n, 2) to classes 0, 1, ... of shape (n,); it is asked at ``resolution``
+    points along each axis.
     """
     ax = ax or plt.gca()
     low, high = x.min(axis=0), x.max(axis=0)
@@ -223,15 +181,7 @@ def decision_regions(
 def latent_scatter(
     z: np.ndarray, y: np.ndarray, class_names: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Scatter two-dimensional codes by class and write each class's name at its median.
-
-    Parameters
-    ----------
-    z
-        Codes, shape (n, 2).
-    y
-        Classes, integers of shape (n,).
-    """
+    """Scatter codes ``z``, shape (n, 2), by class and write each class's name at its median."""
     ax = ax or plt.gca()
     labels = np.unique(y)
     colors = plt.get_cmap("tab20" if len(labels) > 10 else "tab10")

@@ -63,16 +63,8 @@ def efficientnet_lite0(
     Returns
     -------
     keras.Model
-        From images, as :func:`preprocess` returns them, to probabilities of shape ``(n, 1000)``
-        or, without the top, feature maps of shape ``(n, height / 32, width / 32, 1280)``, rounded
-        up.
-
-    Raises
-    ------
-    ValueError
-        ``input_shape`` is smaller than 32×32 or is not one of colour images.
-    nnlabs.data.DataError
-        The file of the weights is missing or damaged.
+        From images, as :func:`preprocess` returns them, to probabilities of shape ``(n, 1000)`` or, without
+        the top, feature maps of shape ``(n, height / 32, width / 32, 1280)``, rounded up.
 
     Notes
     -----
@@ -196,18 +188,10 @@ def _torch_name(name: str) -> str:
 
 
 def preprocess(images: np.ndarray) -> np.ndarray:
-    """Scale images as EfficientNet-Lite0 was trained: ``(x - 127) / 128``.
+    """Scale images as EfficientNet-Lite0 was trained: ``(x - 127) / 128``, ``float32`` between -1 and 1.
 
-    Parameters
-    ----------
-    images
-        RGB values from 0 to 255, integer or float, of shape ``(n, height, width, 3)``.
-
-    Returns
-    -------
-    array
-        ``float32`` of the same shape, between -1 and 1. As a layer of a model, this is
-        ``keras.layers.Rescaling(1 / 128, offset=-127 / 128)``.
+    ``images`` are RGB values from 0 to 255, integer or float, of shape ``(n, height, width, 3)``. As a layer
+    of a model, this is ``keras.layers.Rescaling(1 / 128, offset=-127 / 128)``.
     """
     return (_colour_images(images) - 127) / 128
 
@@ -227,19 +211,9 @@ def class_names() -> tuple[str, ...]:
 
 
 def decode(probabilities: np.ndarray, top: int = 5) -> list[list[tuple[int, str, float]]]:
-    """Name the most probable of ImageNet's classes.
+    """Name the ``top`` most probable of ImageNet's classes: ``(index, name, probability)``, the best first.
 
-    Parameters
-    ----------
-    probabilities
-        Output of a network with its top, shape ``(n, 1000)``.
-    top
-        How many classes for each image.
-
-    Returns
-    -------
-    list of lists
-        For each image ``(index, name, probability)``, the most probable class first.
+    ``probabilities`` is the output of a network with its top, shape ``(n, 1000)``; each image has its list.
     """
     rows = np.asarray(probabilities)
     names = class_names()
@@ -252,18 +226,9 @@ def decode(probabilities: np.ndarray, top: int = 5) -> list[list[tuple[int, str,
 
 
 def demo_photos(size: int = 224) -> dict[str, np.ndarray]:
-    """Three photographs that ship, of things that ImageNet has a class for.
+    """Three photographs that ship, of things that ImageNet has a class for, ``uint8`` RGB of ``size``².
 
-    Parameters
-    ----------
-    size
-        Height and width. The files have 300 to 427 pixels; they are scaled bilinearly.
-
-    Returns
-    -------
-    dict
-        From scikit-image's names, ``"chelsea"`` (a cat), ``"coffee"`` and ``"rocket"``, to
-        ``uint8`` RGB of shape ``(size, size, 3)``.
+    They have scikit-image's names: ``"chelsea"`` (a cat), ``"coffee"`` and ``"rocket"``.
     """
     from PIL import Image
 
@@ -295,13 +260,6 @@ def backbone(
     model, preprocess
         A ``keras.Model`` from images to feature maps, and a function from ``uint8`` or float RGB
         of 0 to 255, shape ``(n, height, width, 3)``, to what the model takes, ``float32``.
-
-    Raises
-    ------
-    ValueError
-        There is no such model, or it does not take images of this shape.
-    nnlabs.data.DownloadError
-        Its weights are not in Keras's cache, and there is no network.
     """
     if name == "efficientnet_lite0":
         return efficientnet_lite0(include_top=False, input_shape=input_shape), preprocess

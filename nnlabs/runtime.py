@@ -25,13 +25,7 @@ class Budget:
     name: Literal["smoke", "cpu", "gpu"]
 
     def pick(self, *, smoke: T, cpu: T, gpu: T | None = None) -> T:
-        """Return the value for this budget; without a ``gpu`` value the one for ``cpu`` serves both.
-
-        Examples
-        --------
-        >>> Budget("smoke").pick(smoke=1, cpu=12)
-        1
-        """
+        """Return the value for this budget; without a ``gpu`` value the one for ``cpu`` serves both."""
         if self.name == "smoke":
             return smoke
         return gpu if self.name == "gpu" and gpu is not None else cpu
@@ -53,13 +47,6 @@ def setup(seed: int, *, keras: bool = True) -> Budget:
     Budget
         Chosen by the device (``gpu`` if TensorFlow sees one, else ``cpu``), unless the
         environment variable ``NNLABS_BUDGET`` names another.
-
-    Raises
-    ------
-    ValueError
-        ``NNLABS_BUDGET`` is none of ``smoke``, ``cpu``, ``gpu``.
-    RuntimeError
-        Keras or its backend is not installed.
     """
     import numpy as np
 
@@ -85,11 +72,6 @@ def load_keras() -> tuple[str, int]:
     """Load Keras and TensorFlow without their start-up log; return their versions and the number of GPUs.
 
     Keras then has the settings that the lessons are written for, whatever ``~/.keras/keras.json`` says.
-
-    Raises
-    ------
-    RuntimeError
-        One of them is not installed or does not load, or ``KERAS_BACKEND`` names another backend.
     """
     backend = os.environ.get("KERAS_BACKEND")
     if backend != "tensorflow":
@@ -143,23 +125,10 @@ class TargetMissedError(AssertionError):
 
 
 def result(name: str, value: float, *, at_least: float | None = None, at_most: float | None = None) -> None:
-    """Record a headline figure of the lesson as one line of the executed notebook.
+    """Record a headline figure, of a ``name`` that is unique in its notebook, as one line of its output.
 
-    ``make results`` collects these lines into ``RESULTS.md``.
-
-    Parameters
-    ----------
-    name
-        Identifier of the figure, unique in its notebook, such as ``"mlp_test_accuracy"``.
-    value
-        What was measured.
-    at_least, at_most
-        The target, if there is one. In the ``smoke`` budget it is printed, not judged.
-
-    Raises
-    ------
-    TargetMissedError
-        The target is missed and ``NNLABS_TARGETS`` is ``strict``, as in ``make test-full``.
+    ``make results`` collects these lines into ``RESULTS.md``. A target is printed, and judged unless the
+    budget is ``smoke``; a missed one raises where ``NNLABS_TARGETS`` is ``strict``, as in ``make test-full``.
     """
     value = float(value)
     target = [

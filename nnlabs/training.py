@@ -14,22 +14,10 @@ def minibatches(
 ) -> tf.data.Dataset:
     """Return shuffled minibatches without end, for ``fit(..., steps_per_epoch=...)``.
 
-    Within a pass over the data nothing comes twice; each pass has another order. What is left over at the
-    end of a pass is filled up from the next one, so that all batches have one shape.
-
-    Parameters
-    ----------
-    arrays
-        One array, or a tuple of arrays that belong together along their first axis.
-    size
-        Examples in a minibatch.
-    seed
-        Of the order; None takes it from ``keras.utils.set_random_seed``.
-
-    Raises
-    ------
-    ValueError
-        A minibatch would be larger than the data.
+    ``arrays`` is one array, or a tuple of arrays that belong together along their first axis. Within a pass
+    over the data nothing comes twice; each pass has another order, given by ``seed`` or else by
+    ``keras.utils.set_random_seed``. What is left over at the end of a pass is filled up from the next one, so
+    that all batches have one shape.
 
     Notes
     -----

@@ -28,20 +28,9 @@ BOX = 20  # pixels of the box that its digit is scaled to
 def digit_pad(predict: Predict, example: np.ndarray) -> None:
     """Show a network's ten probabilities for an example, and a pad on which to draw other digits.
 
-    The pad works in JupyterLab, Jupyter Notebook and Colab while the notebook's kernel runs.
-
-    Parameters
-    ----------
-    predict
-        Maps pictures, ``uint8`` of shape (n, 28, 28), 0 background to 255 ink, to the
-        probabilities of the ten digits, shape (n, 10).
-    example
-        One such picture, shape (28, 28).
-
-    Raises
-    ------
-    ValueError
-        ``example`` is no such picture, or ``predict`` returns no probabilities for it.
+    ``predict`` maps pictures, ``uint8`` of shape (n, 28, 28), 0 background to 255 ink, to the probabilities
+    of the ten digits, shape (n, 10); ``example`` is one such picture. The pad works in JupyterLab, Jupyter
+    Notebook and Colab while the notebook's kernel runs.
     """
     from IPython.display import display
 
@@ -65,14 +54,8 @@ def digit_pad(predict: Predict, example: np.ndarray) -> None:
 class DigitPad(anywidget.AnyWidget):
     """A pad to draw a digit on; the network answers while the pen moves.
 
-    Attributes
-    ----------
-    drawing
-        What is drawn: the grey values of a square, row by row, 0 paper to 255 ink.
-    probabilities
-        The network's answer, one number a digit; empty while there is none.
-    answer
-        The answer in words.
+    ``drawing`` holds the grey values of a square, row by row, 0 paper to 255 ink; ``probabilities`` the
+    network's answer, one number a digit, empty while there is none; ``answer`` says it in words.
     """
 
     _esm = Path(__file__).with_name("digit_pad.js")
@@ -113,20 +96,10 @@ def answer(predict: Predict, picture: np.ndarray) -> np.ndarray:
 
 
 def mnist_form(drawing: np.ndarray) -> np.ndarray:
-    """Bring a drawing into the form of MNIST's pictures, on which the network was trained.
+    """Bring a drawing, ``uint8``, 0 paper to 255 ink, into the form of MNIST's pictures, shape (28, 28).
 
     As LeCun et al. (1998, doi:10.1109/5.726791, section III.A) did: the digit is scaled to fit a
     box of 20×20 pixels, and its centre of mass is put at the centre of 28×28.
-
-    Parameters
-    ----------
-    drawing
-        ``uint8``, shape (height, width), 0 paper to 255 ink.
-
-    Returns
-    -------
-    np.ndarray
-        ``uint8``, shape (28, 28); all zero if nothing is drawn.
     """
     from PIL import Image
 
@@ -181,11 +154,6 @@ def sliders(
     ranges
         One slider each: ``name=(lowest, highest)`` or ``name=(lowest, highest, "what it is")``. It
         starts in the middle. Two whole numbers make a slider of whole numbers.
-
-    Raises
-    ------
-    ValueError
-        There are no ranges, or ``draw`` returns no grey picture.
     """
     from IPython.display import display
 
