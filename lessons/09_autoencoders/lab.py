@@ -223,8 +223,8 @@ for k in (2, 8, 32):
 #
 # $$\Omega = \frac{1}{n} \sum_{\text{images}} \lambda \sum_i |h_i|,$$
 #
-# one number: the sum over the numbers of a code, the mean over the images. Use `keras.ops`. Inside a model the
-# number of images is unknown, and many numbers of a code are 0.
+# one number: the sum over the numbers of a code, the mean over the images. Use `keras.ops`. Inside a model
+# the number of images is unknown, and many numbers of a code are 0.
 #
 # <details><summary>Hint</summary>
 #

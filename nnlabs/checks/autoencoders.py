@@ -101,13 +101,9 @@ def _squared_error_in_training(attempt):
         "use the mean of the data that PCA was fitted to, not that of the new data.": (
             "return (x - m) -> nonlocal m\n        m = x.mean(axis=0)\n        return (x - m)"
         ),
-        "the encoder has the mean of the new data; use that of the data that PCA was fitted to.": (
-            "(x - m) @ -> (x - x.mean(axis=0)) @"
-        ),
+        "f uses the mean of the new data, g that of the old.": "(x - m) @ -> (x - x.mean(axis=0)) @",
         "m is the mean image, with one number for each pixel: which axis?": "mean(axis=0) -> mean()",
-        "the directions are the rows of the third factor of the SVD, not its columns.": (
-            "[2][:k] -> [2][:, :k].T"
-        ),
+        "the directions are the rows of the third factor of the SVD.": "[2][:k] -> [2][:, :k].T",
         "PCA does not divide by the standard deviations here.": [
             "u = -> s = x.std(axis=0)\n    u =",
             "x - m -> (x - m) / s",
@@ -196,11 +192,6 @@ def _pca_codes_are_coordinates(attempt):
 @exercise(
     mistakes={
         "one dense layer for each number in hidden: none is left out.": "in hidden: -> in hidden[1:]:",
-        "the encoder ends with a layer of k numbers.": [
-            "keras.layers.Dense(k)(h) -> h",
-            "keras.Input((k,)) -> keras.Input(encoder.output.shape[1:])",
-        ],
-        "the decoder ends with a layer of d numbers.": "keras.layers.Dense(d, activation=output)(r) -> r",
         "every dense layer keeps its bias here.": [
             "activation= -> use_bias=False, activation=",
             "Dense(k) -> Dense(k, use_bias=False)",
@@ -340,9 +331,7 @@ _CODES = np.array([[1, -2, 0], [3, 0, -4]], "float32")
             "ops.sum(ops.abs(h), axis=-1) -> ops.abs(ops.sum(h, axis=-1))"
         ),
         "the sum and the mean have changed their axes: axis 0 counts the images.": "axis=-1 -> axis=0",
-        "the root has no derivative at 0, and codes are full of zeros: is there an absolute value in ops?": (
-            "ops.abs(h) -> ops.sqrt(ops.square(h))"
-        ),
+        "the root has no derivative at 0, where many codes are.": "ops.abs(h) -> ops.sqrt(ops.square(h))",
     },
     **KERAS,
 )

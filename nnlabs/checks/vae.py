@@ -188,18 +188,14 @@ def elbo_linear_gaussian(x, W, b, s, mu, log_var):
     mistakes={
         "this multiplies by the variance: what is the standard deviation?": "0.5 * log_var -> log_var",
         "this multiplies by log_var, which is a logarithm.": "ops.exp(0.5 * log_var) -> log_var",
-        "log_var / 2 is the logarithm of the standard deviation: what is missing?": (
-            "ops.exp(0.5 * log_var) -> 0.5 * log_var"
-        ),
+        "log_var / 2 is a logarithm: what is missing?": "ops.exp(0.5 * log_var) -> 0.5 * log_var",
         "the factor 1/2 belongs into the exponent.": "ops.exp(0.5 * log_var) -> 0.5 * ops.exp(log_var)",
         "exp(2 log_var) is the fourth power of the standard deviation.": "0.5 * log_var -> 2 * log_var",
         "look at the sign in the exponent.": "0.5 * log_var -> -0.5 * log_var",
         "look at the sign before the noise.": "mu + ops -> mu - ops",
         "where is mu?": "mu + ops -> ops",
         "where is eps? Without it nothing is random.": ") * eps -> )",
-        "mu is added to eps first; only eps is stretched.": (
-            "mu + ops.exp(0.5 * log_var) * eps -> ops.exp(0.5 * log_var) * (mu + eps)"
-        ),
+        "only eps is stretched.": "mu + ops.exp(0.5 * log_var) * eps -> ops.exp(0.5 * log_var) * (mu + eps)",
         "in training the number of images is unknown: ops.shape(mu).": "ops.shape(mu) -> mu.shape",
         "each row needs its own eps: draw it in the shape of mu.": "ops.shape(mu) -> ops.shape(mu)[-1:]",
         "draw eps in the shape of mu, not one number for each row.": "ops.shape(mu) -> (ops.shape(mu)[0], 1)",
@@ -376,9 +372,6 @@ def _log_bernoulli_in_training(attempt):
         "the reconstruction is a sum over the pixels.": "reconstruction + -> reconstruction / x.shape[1] +",
         "the reconstruction is summed over the pixels, so the divergence is summed over the code.": (
             "beta * divergence -> beta * divergence / mu.shape[1]"
-        ),
-        "ops.mean divides by the number of images; ops.shape gives it as an integer.": (
-            "ops.mean(losses) -> ops.sum(losses) / ops.shape(x)[0]"
         ),
     },
     **KERAS,

@@ -2,7 +2,6 @@
 
 import keras  # loaded here, so that its import is not part of a check's time limit
 import numpy as np
-import pytest
 from keras import layers, ops
 from sklearn.metrics import roc_auc_score
 
@@ -223,11 +222,6 @@ def salt_in_place(x, level, rng):
     return x
 
 
-def salt_twice(x, level, rng):
-    x = np.where(rng.random(x.shape) < level, 1, x)
-    return np.where(rng.random(x.shape) < level, 0, x)
-
-
 # -- roc_auc
 
 
@@ -310,14 +304,11 @@ ANSWERS = {
     ),
     "autoencoder": Answers(
         wrong=[
-            (network(inner="linear"), "hidden layers of the encoder have no activation"),
             (network(code="softmax"), "the code is a linear layer"),
-            (network(last="sigmoid"), "is the argument output"),
             (network(last="linear"), "is the argument output"),
             (network(order=iter), "hidden sizes in reverse"),
             (autoencoder_sorted, "expected '12 5 8 4 3 with"),
             (network(shared=False), "weights of their own"),
-            (network(use_bias=False), "keeps its bias"),
             (network(size=2), "expected '12 5 8 4 3 with 4 bias, 4 kernel', found '12 5 8 4 2 with"),
             (network(extra=lambda: layers.Activation("relu")), "nothing else is in between"),
             (network(extra=lambda: layers.GaussianNoise(0.1)), "works in training only"),
@@ -345,7 +336,6 @@ ANSWERS = {
     ),
     "corrupt": Answers(
         wrong=[
-            (corruption(gaussian=lambda x, s, rng: x + s * rng.normal(size=x.shape)), "np.clip"),
             (
                 gaussian(lambda rng, shape: 3**0.5 * rng.uniform(-1, 1, shape)),
                 "beyond two standard deviations",
@@ -355,7 +345,6 @@ ANSWERS = {
             (gaussian(lambda rng, shape: 0), "is there noise"),
             (gaussian(lambda rng, shape: np.random.normal(size=shape)), "draw everything from rng"),
             (missing(lambda shape, s, rng: np.random.default_rng(0).random(shape) < s), "use the rng"),
-            (corruption(salt=salt_twice), "hit some pixels twice"),
             (salt(lambda rng, shape: rng.random(shape) < 0.2), "['share of 0']: expected"),
             (salt(lambda rng, shape: rng.integers(0, 2, size=shape[1])), "by itself"),
             (salt(lambda rng, shape: rng.integers(0, 2, size=(shape[0], 1))), "by itself"),
@@ -398,7 +387,6 @@ ANSWERS = {
     ),
     "roc_auc": Answers(
         wrong=[
-            (lambda normal, anomalous: np.mean(anomalous[:, None] >= normal), "one half, not one"),
             (
                 lambda normal, anomalous: np.mean([a > b for a, b in zip(anomalous, normal, strict=False)]),
                 "zip",
@@ -423,15 +411,3 @@ def test_the_contractive_penalty_is_the_jacobians():
             expect.finite_differences(lambda x, j=j: sigmoid(b + W @ x)[j], row) for j in range(len(W))
         ]
         assert np.isclose(penalty, np.square(jacobian).sum())
-
-
-@pytest.mark.parametrize("kind", ["gaussian", "salt_and_pepper", "missing"])
-def test_noise_depends_on_the_generator_alone(kind):
-    x = np.random.default_rng(2).uniform(size=(4, 9))
-    first, again, other = (
-        autoencoders.corrupt.reference(x, kind, 0.5, np.random.default_rng(seed)) for seed in (1, 1, 2)
-    )
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-    assert first.min() >= 0
-    assert first.max() <= 1

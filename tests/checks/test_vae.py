@@ -151,7 +151,6 @@ def interpolate_in_float32(z_a, z_b, n):
 ANSWERS = {
     "log_normal": Answers(
         wrong=[
-            (lambda z, mu, v: norm.logpdf(z, mu, np.exp(v)).sum(-1), "not squared again"),
             (lambda z, mu, v: norm.pdf(z, mu, np.exp(v / 2)).prod(-1), "its logarithm is wanted"),
             (lambda z, mu, v: -log_normal_in_parts(z, mu, v), "the sign is reversed"),
             (log_normal_in_keras, "use NumPy for the whole computation"),
@@ -166,7 +165,6 @@ ANSWERS = {
     "kl_to_prior": Answers(
         wrong=[
             (kl_in_numpy, "use keras.ops"),
-            (lambda mu, v: ops.mean(kl(mu, v)), "comes later"),
             (lambda mu, v: kl(ops.stop_gradient(mu), v), "['gradients'][0]"),
             (lambda mu, v: [float(part) for part in kl(mu, v)], "expected an array, found a list"),
         ],
@@ -176,18 +174,11 @@ ANSWERS = {
         wrong=[
             (lambda x, W, b, s, mu, v: elbo(x, W.T, b, s, mu, v), "expected -"),
             (elbo_by_draws, "expected -"),
-            (lambda *case: elbo(*case) + kl_in_numpy(*case[-2:]), "divergence from the prior is missing"),
-            (lambda x, W, b, s, mu, v: elbo(x, W, -b, s, mu, v), "look at the sign of b"),
         ],
         right=[elbo, elbo_by_trace, elbo_keeps_float32],
     ),
     "Sampling": Answers(
         wrong=[
-            (sampling(draw=drawn(seed=1)), "a plain number repeats"),
-            (sampling(draw=drawn(shape=lambda mu: mu.shape)), "number of images is unknown"),
-            (sampling(draw=drawn(shape=lambda mu: ops.shape(mu)[-1:])), "each row needs its own"),
-            (sampling(draw=drawn(shape=lambda mu: (ops.shape(mu)[0], 1))), "not one number for each row"),
-            (sampling(draw=drawn(seed=None)), "give the layer's seed_generator"),
             (
                 sampling(draw=drawn(mean=1.0)),
                 "['mean of each component']: expected [0, 0, 0], found [1, 1, 1]",
@@ -229,10 +220,8 @@ ANSWERS = {
     ),
     "vae_loss": Answers(
         wrong=[
-            (lambda *case: -loss(*case), "fit minimises"),
-            (loss_over(lambda x: 1), "the sum over the images"),
             (loss_over(lambda x: x.shape[0]), "the number of images is unknown"),
-            (loss_over(lambda x: ops.shape(x)[0]), "gives it as an integer"),
+            (loss_over(lambda x: ops.shape(x)[0]), "ops.cast makes them float32"),
             (lambda *case: loss(*case[:4], int(case[4])), "expected"),
             (lambda x, a, mu, v, beta: loss(x, a, *map(ops.stop_gradient, (mu, v)), beta), "that by x[2]"),
             (
@@ -249,7 +238,6 @@ ANSWERS = {
     ),
     "importance_weighted_bound": Answers(
         wrong=[
-            (lambda log_joint, log_q: logsumexp(log_joint - log_q, axis=0), "sum of the weights"),
             (lambda log_joint, log_q: np.log(np.mean(np.exp(log_joint - log_q), axis=0)), "the largest"),
             (lambda log_joint, log_q: np.log(np.mean(np.exp(log_joint) / np.exp(log_q), axis=0)), "largest"),
             (bound_by_the_largest_of_all, "of each image"),
@@ -265,7 +253,6 @@ ANSWERS = {
     ),
     "interpolate": Answers(
         wrong=[
-            (lambda z_a, z_b, n: np.linspace(z_b, z_a, n), "runs backwards"),
             (lambda z_a, z_b, n: np.linspace(z_a, z_b, n, endpoint=False), "last code should be z_b"),
             (lambda z_a, z_b, n: z_a + np.linspace(0, 1, n) * (z_b - z_a), "broadcast"),
             (codes_of_the_same_type, "created with dtype float"),
