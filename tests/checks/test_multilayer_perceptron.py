@@ -1,7 +1,5 @@
 """Students' answers to lab 02, wrong and right."""
 
-from itertools import pairwise
-
 import numpy as np
 
 from nnlabs.checks import multilayer_perceptron
@@ -24,11 +22,6 @@ def dense_loop(H, W, b):
     return np.array([[w @ h + bias for w, bias in zip(W, b, strict=True)] for h in H])
 
 
-def dense_in_place(H, W, b):
-    H -= 1
-    return (H + 1) @ W.T + b
-
-
 def softmax_loop(Z):
     rows = []
     for z in Z:
@@ -44,23 +37,18 @@ def count_loop(sizes):
     return total
 
 
-def forward_with(phi=relu, psi=softmax, transpose=True, bias=True):
-    def forward(X, parameters):
-        outputs = [X]
-        for k, (W, b) in enumerate(parameters):
-            A = outputs[-1] @ (W.T if transpose else W) + (b if bias else 0)
-            outputs.append(psi(A) if k == len(parameters) - 1 else phi(A))
-        return outputs
-
-    return forward
-
-
 def forward_recursive(X, parameters):
-    *before, (W, b) = parameters
-    if not before:
+    (W, b), *after = parameters
+    if not after:
         return [X, softmax(np.einsum("mi,ni->mn", X, W) + b)]
-    (W1, b1), *after = parameters
-    return [X, *forward_recursive(np.clip(X @ W1.T + b1, 0, None), after)]
+    return [X, *forward_recursive(np.clip(X @ W.T + b, 0, None), after)]
+
+
+def forward_without_first_output(X, parameters):
+    for W, b in parameters[:-1]:
+        h = relu(X @ W.T + b)
+    W, b = parameters[-1]
+    return [X, h, softmax(h @ W.T + b)]
 
 
 def xor_with(W1, b1, W2, b2):
@@ -78,23 +66,18 @@ def rnn_joined(x, h, W_x, W_h, b):
 # ---------------------------------------------------------------- Keras
 
 
-def keras_with(
-    hidden="relu", output="softmax", weights=lambda W, b: [W.T, b], use_bias=True, with_input=True
-):
+def keras_with(hidden="relu", weights=lambda W, b: [W.T, b], with_input=True, unset=0, fixed=None):
+    """Return an answer that is right, or differs in an argument."""
+
     def to_keras(parameters):
         import keras
 
-        model = keras.Sequential()
-        if with_input:
-            model.add(keras.Input(shape=(parameters[0][0].shape[1],)))
+        model = keras.Sequential([keras.Input((parameters[0][0].shape[1],))] if with_input else [])
         for k, (W, b) in enumerate(parameters):
-            activation = output if k == len(parameters) - 1 else hidden
-            layer = keras.layers.Dense(len(W), activation=activation, use_bias=use_bias)
-            model.add(layer)
-            if with_input == "never set":
-                continue
-            arrays = weights(W, b)
-            layer.set_weights(arrays if use_bias else arrays[:1])
+            activation = "softmax" if k == len(parameters) - 1 else hidden
+            model.add(keras.layers.Dense(fixed or len(W), activation=activation))
+            if k < len(parameters) - unset:
+                model.layers[-1].set_weights(weights(W, b))
         return model
 
     return to_keras
@@ -113,50 +96,60 @@ def keras_functional(parameters):
     return model
 
 
-def keras_no_output_layer(parameters):
-    return keras_with(output="relu")(parameters[:-1])
-
-
-def keras_returns_nothing(parameters):
-    keras_with()(parameters)
-
-
-def keras_returns_set_weights(parameters):
-    return keras_with()(parameters).get_weights()
-
-
-def keras_not_built(parameters):
+def keras_nested(parameters):
     import keras
 
-    return keras.Sequential([keras.layers.Dense(len(b), activation="relu") for _, b in parameters])
+    return keras.Sequential([keras.Input(parameters[0][0].shape[1:]), keras_functional(parameters)])
 
 
-def fit_with(loss="sparse_categorical_crossentropy", optimizer="adam", labels=None, epochs=None, fit=True):
-    def train(model, x, y, given_epochs):
-        import keras
+def keras_by_subclassing(parameters):
+    import keras
 
-        if optimizer == "slow":
-            step = keras.optimizers.SGD(1e-5)
-        elif optimizer == "fast":
-            step = keras.optimizers.Adam(10.0)
-        else:
-            step = optimizer
-        model.compile(optimizer=step, loss=loss() if callable(loss) else loss, metrics=["accuracy"])
-        if fit:
-            model.fit(x, labels(y) if labels else y, epochs=epochs or given_epochs, verbose=2)
+    class Network(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.network = keras_functional(parameters)
+
+        def call(self, x):
+            return self.network(x)
+
+    model = Network()
+    model(np.zeros((1, parameters[0][0].shape[1])))
+    return model
+
+
+def fit_with(loss="sparse_categorical_crossentropy", optimizer="adam", labels=lambda y: y, **options):
+    def train(model, x, y, epochs):
+        model.compile(optimizer=optimizer() if callable(optimizer) else optimizer, loss=loss)
+        options.setdefault("validation_split", 0.2)
+        model.fit(x, labels(y), **{"epochs": epochs, "verbose": 0, **options})
         return model
 
-    return lambda model, x, y, epochs: train(model, x, y, epochs)
+    return train
 
 
-def loss_on_logits():
-    import keras
+def optimizer(name, rate):
+    def make():
+        import keras
 
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return getattr(keras.optimizers, name)(rate)
+
+    return make
 
 
 def one_hot(y):
     return np.eye(10)[y]
+
+
+def fit_on_logits(model, x, y, epochs):
+    import keras
+
+    return fit_with(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))(model, x, y, epochs)
+
+
+def fit_without_fit(model, x, y, epochs):
+    model.compile(loss="sparse_categorical_crossentropy")
+    return model
 
 
 def fit_without_compile(model, x, y, epochs):
@@ -166,174 +159,151 @@ def fit_without_compile(model, x, y, epochs):
 
 def fit_returns_history(model, x, y, epochs):
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    return model.fit(x, y, epochs=epochs, verbose=0)
+    return model.fit(x, y, epochs=epochs, validation_split=0.1, verbose=0)
 
 
-def fit_returns_nothing(model, x, y, epochs):
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    model.fit(x, y, epochs=epochs, verbose=0)
-
-
-def fit_with_rmsprop(model, x, y, epochs):
+def fit_a_clone(model, x, y, epochs):
     import keras
 
-    model.compile(
-        optimizer=keras.optimizers.RMSprop(0.003),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=["accuracy"],
-    )
+    return fit_with()(keras.models.clone_model(model), x, y, epochs)
+
+
+def fit_on_shuffled_labels(model, x, y, epochs):
+    return fit_with()(model, x, np.random.default_rng(0).permutation(y), epochs)
+
+
+def fit_and_validate_on_a_part(model, x, y, epochs):
+    return fit_with(validation_data=(x[:5], y[:5]))(model, x, y, epochs)
+
+
+def fit_with_split_by_hand(model, x, y, epochs):
+    n = len(x) // 5
+    return fit_with(validation_data=(x[:n], y[:n]), validation_split=0.0)(model, x[n:], y[n:], epochs)
+
+
+def fit_epoch_by_epoch(model, x, y, epochs):
+    import keras
+
+    model.compile("rmsprop", loss=keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"])
     for _ in range(epochs):
-        model.fit(x, y, batch_size=64, validation_split=0.1, verbose=0)
+        history = model.fit(x, y, batch_size=64, validation_split=0.1, verbose=0)
+        print(history.history["val_accuracy"][-1])
+    return model
+
+
+def train_batch_by_batch(model, x, y, epochs):
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    n = 9 * len(x) // 10
+    for _ in range(epochs):
+        for i in range(0, n, 64):
+            model.train_on_batch(x[i : min(i + 64, n)], y[i : min(i + 64, n)])
+        print("validation:", model.evaluate(x[n:], y[n:], verbose=0))
     return model
 
 
 ANSWERS = {
     "dense": Answers(
         wrong=[
-            (lambda H, W, b: H @ W.T, "bias is missing"),
-            (lambda H, W, b: H @ W + b, "is a factor to be transposed"),
-            (lambda H, W, b: W @ H.T + b[:, None], "should be the rows of the result"),
-            (lambda H, W, b: W @ H + b[:, None], "formula for one column"),
-            (lambda H, W, b: H @ W.T + b[:, None], "belongs to a column of the result"),
-            (lambda H, W, b: H * W + b, "element by element"),
-            (lambda H, W, b: relu(H @ W.T + b), "before the activation"),
-            (lambda H, W, b: H @ W.T - b, "sign of the bias"),
-            (dense_in_place, "copy the argument"),
+            (lambda H, W, b: (H @ W.T + b).astype(H.dtype), "is the array created with dtype float?"),
+            (lambda H, W, b: dense_loop(H, W, b).tolist(), "np.array makes an array of a list"),
         ],
-        right=[dense_loop, lambda H, W, b: np.einsum("mi,ni->mn", H, W) + b, lambda H, W, b: (W @ H.T).T + b],
+        right=[
+            dense_loop,
+            lambda H, W, b: np.einsum("mi,ni->mn", H, W) + b,
+            lambda H, W, b: (W @ H.T).T + b,
+            lambda H, W, b: H.astype("float32") @ W.T.astype("float32") + b.astype("float32"),
+        ],
     ),
     "softmax": Answers(
         wrong=[
             (lambda Z: np.exp(Z - Z.max(axis=0)) / np.exp(Z - Z.max(axis=0)).sum(axis=0), "Look at the axis"),
-            (lambda Z: np.exp(Z) / np.exp(Z).sum(), "Which axis has the sum"),
-            (lambda Z: 1 / (1 + np.exp(-Z)), "sigmoid of each number"),
             (lambda Z: np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True), "exp(1000) is infinite"),
-            (
-                lambda Z: np.exp(Z - Z.max()) / np.exp(Z - Z.max()).sum(axis=1, keepdims=True),
-                "go row by row",
-            ),
-            (lambda Z: Z / Z.sum(axis=1, keepdims=True), "Where is the exponential"),
-            (np.exp, "sum of a row equal to 1"),
-            (lambda Z: softmax(-Z), "sign in the exponent"),
-            (lambda Z: np.log(softmax(Z)), "logarithm of the softmax"),
+            (lambda Z: softmax(Z).astype(Z.dtype), "is the array created with dtype float?"),
+            (lambda Z: softmax(Z).tolist(), "np.array makes an array of a list"),
         ],
-        right=[
-            softmax_loop,
-            lambda Z: 1 / np.exp(Z[:, None, :] - Z[:, :, None]).sum(axis=2),
-            lambda Z: softmax(Z.T.copy().T).tolist(),
-        ],
+        right=[softmax_loop, lambda Z: 1 / np.exp(Z[:, None, :] - Z[:, :, None]).sum(axis=2)],
     ),
     "count_parameters": Answers(
         wrong=[
-            (lambda sizes: sum(m * n for m, n in pairwise(sizes)), "biases are missing"),
-            (sum, "number of units"),
-            (lambda sizes: sum(m + n for m, n in pairwise(sizes)), "how many pairs of units"),
-            (lambda sizes: np.prod(sizes), "product of all sizes"),
-            (lambda sizes: sum(m * n for m, n in pairwise(sizes)) + sum(sizes), "input layer have no bias"),
-            (lambda sizes: sum(m * n + m for m, n in pairwise(sizes)), "not of its inputs"),
-            (lambda sizes: sum(m * n + 1 for m, n in pairwise(sizes)), "not one in all"),
             (lambda sizes: count_loop(sizes[:-1]), "output layer is missing"),
-            (
-                lambda sizes: sum(m * n for m, n in pairwise(sizes)) + sum(sizes[1:-1]),
-                "the output layer has them too",
-            ),
-            (lambda sizes: count_loop(sizes[1:]), "first layer is missing"),
+            (lambda sizes: sizes[0] * sizes[1] + sizes[1], "output layer is missing"),
         ],
-        right=[
-            count_loop,
-            lambda sizes: int(np.dot(np.array(sizes[:-1]) + 1, sizes[1:])),
-        ],
+        right=[count_loop, lambda sizes: int(np.dot(np.array(sizes[:-1]) + 1, sizes[1:]))],
     ),
     "forward": Answers(
         wrong=[
-            (forward_with(phi=lambda a: a), "where is φ"),
-            (forward_with(psi=lambda a: a), "where is ψ"),
-            (forward_with(psi=relu), "softmax, not the ReLU"),
-            (forward_with(psi=lambda a: softmax(relu(a))), "ReLU before the softmax"),
-            (forward_with(phi=softmax), "output layer only"),
-            (forward_with(phi=np.tanh), "this is tanh"),
-            (forward_with(bias=False), "biases are missing"),
-            (forward_with(transpose=False), "matmul"),
-            (lambda X, parameters: forward_with()(X, parameters)[-1], "outputs of all layers"),
-            (lambda X, parameters: forward_with()(X, parameters)[1:], "X itself"),
-            (lambda X, parameters: forward_with()(X, parameters)[:-1], "output layer is missing"),
+            (forward_without_first_output, "'h'"),
             (lambda X, parameters: None, "return statement"),
+            (lambda X, parameters: [X.tolist(), *forward_recursive(X, parameters)[1:]], "found a list"),
         ],
-        right=[forward_with(), forward_recursive, lambda X, parameters: tuple(forward_with()(X, parameters))],
+        right=[forward_recursive, lambda X, parameters: tuple(forward_recursive(X, parameters))],
     ),
     "xor_parameters": Answers(
         wrong=[
-            (xor_with([[1.0, 1.0], [0.0, 0.0]], [0.0, -1.0], [[1.0, 0.0]], [0.0]), "this is OR"),
-            (xor_with([[1.0, 1.0], [0.0, 0.0]], [-1.0, -1.0], [[1.0, 0.0]], [0.0]), "this is AND"),
-            (xor_with([[1, 1], [1, 1]], [0, -1], [[-1, 2]], [1]), "the two classes are swapped"),
+            (xor_with([[1.0, 1.0], [-1.0, -1.0]], [0.0, 0.5], [[1.0, 0.0]], [0.0]), "this is OR"),
             (xor_with([[1, 1], [1, 1]], [0, 0], [[1, -2]], [0]), "the network is linear"),
             (xor_with([[-1, -1], [-1, -1]], [-1, -1], [[1, 1]], [0]), "ever active"),
+            (xor_with([[1, 1], [1, 1]], [-0.5, -1.5], [[1, -1]], [-0.5]), "never above 0.5"),
+            (xor_with([[1, 1], [1, 1]], [0, -1], [[0.5, -1]], [0]), "never above 0.5"),
             (xor_with([[1, 1], [1, 1]], [0, -1], [[1], [-2]], [0]), "each has a row in W"),
-            (
-                lambda: [np.ones((2, 2)), np.zeros(2), np.ones((1, 2)), np.zeros(1)],
-                "one pair for the hidden layer",
-            ),
+            (lambda: (([[1, 1], [1, 1]], [0, -1]), ([[1, -2]], [0])), "np.array makes an array of a list"),
+            (lambda: [np.eye(2), np.zeros(2), np.ones((1, 2)), np.zeros(1)], "one pair for the hidden layer"),
             (lambda: None, "return statement"),
         ],
         right=[
-            xor_with([[1, 1], [1, 1]], [0, -1], [[1, -2]], [0]),
             xor_with([[2.0, -2.0], [-2.0, 2.0]], [-1.0, -1.0], [[1.0, 1.0]], [0.0]),
-            lambda: (([[-1, -1], [1, 1]], [1, -1]), ([[-1, -1]], [1])),
+            xor_with([[-1, -1], [1, 1]], [1, -1], [[-1, -1]], [1]),
         ],
     ),
     "to_keras": Answers(
         wrong=[
-            (keras_with(output=None), "does the output layer have its softmax"),
-            (keras_with(output="relu"), "which activation gives probabilities"),
-            (keras_with(output="sigmoid"), "the classes exclude each other"),
-            (keras_with(hidden=None), "hidden layers have no activation"),
-            (keras_with(hidden="tanh"), "this is tanh"),
-            (keras_with(hidden="softmax"), "output layer only"),
-            (keras_with(weights=lambda W, b: [W.T, 0 * b]), "biases are still zero"),
-            (keras_with(weights=lambda W, b: [W if W.shape == W.T.shape else W.T, b]), "Is that W"),
-            (keras_with(weights=lambda W, b: [W.reshape(W.T.shape), b]), "exchange rows and columns"),
-            (keras_with(weights=lambda W, b: [W, b]), "what has a row for each neuron"),
-            (keras_with(use_bias=False), "no biases"),
-            (keras_with(with_input="never set"), "are all the weights set"),
-            (keras_with(with_input=False), "what tells the model"),
-            (keras_not_built, "begin with keras.Input"),
-            (keras_no_output_layer, "the last one included"),
-            (keras_returns_nothing, "return statement"),
-            (keras_returns_set_weights, "return the model itself"),
+            (keras_with(unset=2), "are all the weights set"),
+            (keras_with(unset=1), "are all the weights set"),
+            (keras_with(hidden="gelu"), "['outputs for 5-8-3']: at index"),
+            (keras_with(weights=lambda W, b: [W, b]), "a Keras kernel has a row for each input, a column"),
+            (keras_with(fixed=8), "a Keras kernel has a row for each input, a column"),
+            (keras_with(with_input=False), "what tells it?"),
+            (keras_with(with_input=False, unset=9), "begin with keras.Input"),
+            (lambda parameters: keras_with()(parameters[:-1]), "the last one included"),
+            (lambda parameters: None, "return statement"),
+            (lambda parameters: keras_with()(parameters).get_weights(), "return the model itself"),
         ],
-        right=[keras_with(), keras_functional],
+        right=[keras_with(), keras_functional, keras_nested, keras_by_subclassing],
     ),
     "rnn_step": Answers(
         wrong=[
-            (lambda x, h, W_x, W_h, b: x @ W_x.T + h @ W_h.T + b, "tanh is missing"),
-            (lambda x, h, W_x, W_h, b: np.tanh(x @ W_x.T + b), "state of the step before"),
-            (lambda x, h, W_x, W_h, b: np.tanh(h @ W_h.T + b), "input of this step"),
-            (lambda x, h, W_x, W_h, b: np.tanh(x @ W_x.T + h @ W_h.T), "bias is missing"),
-            (lambda x, h, W_x, W_h, b: np.tanh(h @ W_x.T + x @ W_h.T + b), "Which matrix"),
-            (lambda x, h, W_x, W_h, b: np.tanh(x @ W_x + h @ W_h + b), "transposed"),
-            (lambda x, h, W_x, W_h, b: np.tanh(W_x @ x + W_h @ h + b), "formula for one column"),
-            (lambda x, h, W_x, W_h, b: np.tanh(W_x @ x.T + W_h @ h.T + b[:, None]), "rows of the result"),
-            (lambda x, h, W_x, W_h, b: relu(x @ W_x.T + h @ W_h.T + b), "this is the ReLU"),
-            (lambda x, h, W_x, W_h, b: h + np.tanh(x @ W_x.T + h @ W_h.T + b), "after the activation"),
+            (lambda x, h, W_x, W_h, b: np.tanh(x @ W_x.T + b + h @ W_h.T + b), "bias is added twice"),
+            (lambda x, h, W_x, W_h, b: np.tanh(x @ W_x.T + h @ W_h + b), "is W_h to be transposed?"),
+            (lambda x, h, W_x, W_h, b: rnn_loop(x, h, W_x, W_h, b).tolist(), "makes an array of a list"),
         ],
         right=[rnn_loop, rnn_joined],
     ),
     "train": Answers(
         wrong=[
-            (fit_with(fit=False), "which method does it"),
-            (fit_with(loss=loss_on_logits), "takes them for logits"),
+            (fit_without_compile, "which loss, which optimiser?"),
+            (fit_with(loss="categorical_crossentropy"), "do the labels fit the loss?"),
             (fit_with(loss="mse", labels=one_hot), "a loss for regression"),
-            (fit_with(loss="categorical_crossentropy"), "which cross-entropy takes them"),
-            (fit_with(optimizer="slow"), "too small or too large"),
-            (fit_with(epochs=1, optimizer="sgd"), "handed on to fit"),
-            (fit_without_compile, "not compiled"),
-            (fit_returns_history, "return the model itself"),
-            (fit_returns_nothing, "return statement"),
+            (fit_with(loss="mae", labels=one_hot), "which loss belongs"),
+            (fit_on_logits, "takes them for logits"),
+            (fit_without_fit, "which method does it"),
+            (fit_with(epochs=10), "handed on to fit"),
+            (fit_with(validation_split=0.0), "which argument of fit"),
+            (fit_with(optimizer=optimizer("SGD", 1e-5)), "too small or too large"),
+            (fit_with(optimizer=optimizer("Adam", 10.0)), "too small or too large"),
+            (fit_on_shuffled_labels, "too small or too large"),
+            (fit_and_validate_on_a_part, "should not have seen the images"),
+            (fit_with(verbose="auto"), "which value of verbose"),
+            (fit_returns_history, "what fit returns"),
+            (fit_a_clone, "not with a copy"),
+            (lambda model, x, y, epochs: None, "it returns None. Hint: end with the model"),
         ],
         right=[
-            fit_with_rmsprop,
+            fit_epoch_by_epoch,
+            train_batch_by_batch,
+            fit_with_split_by_hand,
             fit_with(loss="categorical_crossentropy", labels=one_hot),
-            fit_with(optimizer="nadam"),
+            fit_with(batch_size=512),
+            fit_with(batch_size=512, optimizer=optimizer("Adam", 1e-4)),
         ],
     ),
 }
