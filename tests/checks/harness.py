@@ -15,6 +15,7 @@ answers written differently::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -62,6 +63,7 @@ def make_tests(module: ModuleType, answers: dict[str, Answers]) -> tuple[Callabl
         exercise = exercises(module)[name]
         line = exercise.diagnose(exercise.mistaken(hint)) or "passed."
         assert hint in line, line
+        assert not re.search(r"NameError|TypeError|SyntaxError", line), f"the edit itself breaks: {line}"
 
     @pytest.mark.parametrize(("name", "attempt", "hint"), wrong)
     def test_wrong(name: str, attempt: Any, hint: str, capsys: pytest.CaptureFixture) -> None:
