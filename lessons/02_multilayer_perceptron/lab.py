@@ -198,7 +198,7 @@ print([output.shape for output in forward(X, parameters)])
 
 # %% exercise="xor_parameters"
 def xor_parameters():
-    """Return [(W1, b1), (W2, b2)] with the shapes (2, 2), (2,), (1, 2), (1,)."""
+    """Return [(W1, b1), (W2, b2)], arrays of the shapes (2, 2), (2,), (1, 2), (1,)."""
     ### BEGIN SOLUTION
     W1, b1 = np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([0.0, -1.0])
     W2, b2 = np.array([[1.0, -2.0]]), np.array([0.0])

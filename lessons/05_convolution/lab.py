@@ -138,7 +138,7 @@ print(pad_same(np.ones((1, 3, 4, 1)), f=4, s=1)[0, :, :, 0].astype(int))
 # ## 4. One channel
 #
 # Write the cross-correlation of an image $I$ of shape $(h, w)$ with a kernel $K$ of shape $(f, f)$, without
-# padding, and **without a Python loop over the pixels**:
+# padding, and **without a Python loop over the pixels** (one over the few places of the kernel is allowed):
 #
 # $$(K * I)(i, j) = \sum_{m, n} K(m, n)\, I(i + m, j + n)$$
 #
@@ -384,6 +384,7 @@ plots.show(
 # 6. `Dense`, ten classes, softmax.
 #
 # The network must have **7,018** parameters. What is $n$? Compute it with pencil and paper before you type.
+# Leave the weights at the start as Keras draws them.
 #
 # <details><summary>Hint</summary>
 #
@@ -444,7 +445,7 @@ a = h.reshape(len(h), -1) @ W + b
 probabilities = np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
 difference = np.abs(probabilities - keras.ops.convert_to_numpy(model(x))).max()
 print(f"largest difference of {probabilities.size} probabilities: {difference:.0e}")
-assert difference < 1e-3
+assert difference < 1e-3, "the same weights should give the same probabilities"
 
 # %% [markdown] question="three-claims" points=3
 # **Question.** Three claims about convolution layers. For each, say whether it is right, and why.
