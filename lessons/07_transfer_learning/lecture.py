@@ -190,7 +190,7 @@ def from_scratch(x, y, seed, augmentation=(), *, epochs):
 # we do everything with several seeds, and keep each network's *answers* to the 65 test photos.
 
 # %%
-scratch_epochs = budget.pick(smoke=2, cpu=30)
+scratch_epochs = budget.pick(smoke=1, cpu=30)
 seeds = budget.pick(smoke=[1, 2], cpu=[1, 2, 3])
 answers = {}  # method -> the answers of each seed, shape (seeds, test photos)
 
@@ -385,7 +385,7 @@ def fit_head(features, y, seed, classes=4, initial="zeros", epochs=30):
 
 
 # %%
-head_epochs = budget.pick(smoke=5, cpu=30)
+head_epochs = budget.pick(smoke=2, cpu=30)
 for method, initial in [("features, random start", "glorot_uniform"), ("features", "zeros")]:
     heads = [fit_head(features_train, y_train, seed, initial=initial, epochs=head_epochs) for seed in seeds]
     answers[method] = np.array([answer(head, features_test) for head in heads])
@@ -773,7 +773,7 @@ def scratch_with(chosen, seed):
 
 # %%
 sizes = budget.pick(smoke=[1, 10], cpu=[1, 2, 5, 10])
-curve_epochs = budget.pick(smoke=8, cpu=30)
+curve_epochs = budget.pick(smoke=2, cpu=30)
 rng = np.random.default_rng(1)
 draws = budget.pick(smoke=2, cpu=20)
 scratch_draws = budget.pick(smoke=1, cpu=3)
