@@ -64,73 +64,56 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [
-        ("nnlabs/loaders.py", "files.read(SIZE)", "files.read(SIZE + 1)"),  # what is called
-        ("nnlabs/loaders.py", "SIZE: int = 3", "SIZE: int = 4"),  # a constant of it
-        ("nnlabs/files.py", "_cut(", "_cut(2 * "),  # what it calls in another module
-        ("nnlabs/files.py", "name[:size]", "name[size:]"),  # and what that calls
-        ("nnlabs/__init__.py", "plain", "bold"),  # what acts at import
-        ("nnlabs/colors.py", "BLUE = 1", "BLUE = 1\nprint(BLUE)"),  # also in a module of a module
-        ("data/SHA256SUMS", "1  mnist", "3  mnist"),
-        ("requirements/lock.txt", "keras==3.0", "keras==3.1"),
-    ],
-)
-def test_what_the_notebook_uses_counts(house, file, old, new):
+COUNTS = [
+    ("nnlabs/loaders.py", "files.read(SIZE)", "files.read(SIZE + 1)"),  # what is called
+    ("nnlabs/loaders.py", "SIZE: int = 3", "SIZE: int = 4"),  # a constant of it
+    ("nnlabs/files.py", "_cut(", "_cut(2 * "),  # what it calls in another module
+    ("nnlabs/files.py", "name[:size]", "name[size:]"),  # and what that calls
+    ("nnlabs/__init__.py", "plain", "bold"),  # what acts at import
+    ("nnlabs/colors.py", "BLUE = 1", "BLUE = 1\nprint(BLUE)"),  # also in a module of a module
+    ("data/SHA256SUMS", "1  mnist", "3  mnist"),
+    ("requirements/lock.txt", "keras==3.0", "keras==3.1"),
+]
+DOES_NOT = [
+    ("nnlabs/loaders.py", "return NAMES, colours.BLUE", "return NAMES"),
+    ("nnlabs/loaders.py", '("a", "b")', '("a", "c")'),
+    ("nnlabs/loaders.py", '"""Load."""', '"""Load everything."""'),
+    ("nnlabs/loaders.py", '"""Loaders."""\nimport numpy', "# Loaders.\nimport os\nimport numpy"),
+    ("nnlabs/loaders.py", "    return files", "\n    # the first ones\n    return  files"),
+    ("nnlabs/colors.py", "BLUE = 1", "BLUE = 2"),
+    ("nnlabs/other.py", "OTHER = 1", "OTHER = 2"),
+    ("nnlabs/checks/doubling.py", "2 * x", "3 * x"),
+    ("data/SHA256SUMS", "2  pictures", "3  pictures"),
+    ("requirements/lock.txt", "jupyterlab==4.0", "jupyterlab==4.1"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new"), COUNTS + DOES_NOT)
+def test_what_the_notebook_uses_counts_and_nothing_else(house, file, old, new):
     before = digest()
     edit(house / file, old, new)
-    assert digest() != before
+    assert (digest() != before) == ((file, old, new) in COUNTS)
+
+
+LOADED = ("nnlabs/files.py", "name[:size]", "name[size:]")
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new"),
+    ("code", "changed"),
     [
-        ("nnlabs/loaders.py", "return NAMES, colours.BLUE", "return NAMES"),
-        ("nnlabs/loaders.py", '("a", "b")', '("a", "c")'),
-        ("nnlabs/loaders.py", LOADERS.partition("def unused")[2], "unused():\n    return 1\n"),
-        ("nnlabs/loaders.py", '"""Load."""', '"""Load everything."""'),
-        ("nnlabs/loaders.py", '"""Loaders."""\nimport numpy', "# Loaders.\nimport os\nimport numpy"),
-        ("nnlabs/loaders.py", "    return files", "\n    # the first ones\n    return  files"),
-        ("nnlabs/colors.py", "BLUE = 1", "BLUE = 2"),
-        ("nnlabs/other.py", "OTHER = 1", "OTHER = 2"),
-        ("nnlabs/checks/doubling.py", "2 * x", "3 * x"),
-        ("data/SHA256SUMS", "2  pictures", "3  pictures"),
-        ("requirements/lock.txt", "jupyterlab==4.0", "jupyterlab==4.1"),
+        ("import nnlabs.loaders\nnnlabs.loaders.load()", LOADED),
+        ("import nnlabs.loaders as n\nn.load()", LOADED),
+        ("from nnlabs.loaders import load as l\nl()", LOADED),
+        ("def late():\n    from nnlabs import loaders\n    return loaders.load()", LOADED),
+        (USE.replace("load()", "show()"), ("data/SHA256SUMS", "2  pictures", "3  pictures")),  # a folder
+        ("from nnlabs.checks import doubling as check", ("nnlabs/checks/doubling.py", "2 * x", "3 * x")),
     ],
 )
-def test_what_it_does_not_use_does_not_count(house, file, old, new):
-    before = digest()
+def test_every_way_to_import_is_seen(house, code, changed):
+    """Also a folder of data counts where it is named, and the checks of a lab as a whole."""
+    file, old, new = changed
+    before = digest(code)
     edit(house / file, old, new)
-    assert digest() == before
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import nnlabs.loaders\nnnlabs.loaders.load()",
-        "import nnlabs.loaders as n\nn.load()",
-        "from nnlabs.loaders import load as l\nl()",
-        "def late():\n    from nnlabs import loaders\n    return loaders.load()",
-    ],
-)
-def test_every_way_to_import_is_seen(house, code):
-    before = digest(code)
-    edit(house / "nnlabs/files.py", "name[:size]", "name[size:]")
-    assert digest(code) != before
-
-
-def test_a_folder_of_data_counts_where_it_is_named(house):
-    code = USE.replace("load()", "show()")
-    before = digest(code)
-    edit(house / "data/SHA256SUMS", "2  pictures", "3  pictures")
-    assert digest(code) != before
-
-
-def test_the_checks_of_a_lab_count_as_a_whole(house):
-    code = "from nnlabs.checks import doubling as check"
-    before = digest(code)
-    edit(house / "nnlabs/checks/doubling.py", "2 * x", "3 * x")
     assert digest(code) != before
 
 

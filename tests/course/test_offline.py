@@ -19,7 +19,7 @@ def run(code: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     "attempt",
     [
-        "import urllib.request; urllib.request.urlopen('http://example.org', timeout=1)",
+        OPEN,
         "import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)",
         "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 53))",
         "import socket; socket.socket(type=socket.SOCK_DGRAM).sendmsg([b''], [], 0, ('192.0.2.1', 53))",

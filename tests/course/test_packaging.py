@@ -1,4 +1,4 @@
-"""The package as users get it: the wheel carries the data, and Colab keeps its own packages."""
+"""The package as users get it: it carries the data, and Colab keeps its own packages."""
 
 import importlib.util
 import json
@@ -6,14 +6,13 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
-import nbformat
 import pytest
 from packaging.requirements import Requirement
 
+import nnlabs
 from tools import course
 
 ROOT = Path(__file__).parents[2]
@@ -73,71 +72,30 @@ def test_versions_are_bounded_and_locked():
             assert requirement.name.lower() in {name.lower() for name in lock}, requirement.name
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """A Python in which nnlabs was installed from its wheel; the other packages are this environment's."""
+ALL_OF_IT = """\
+import importlib, pkgutil, nnlabs
+from nnlabs import data
+
+for module in pkgutil.walk_packages(nnlabs.__path__, "nnlabs."):
+    importlib.import_module(module.name)
+print(data.DATA_DIR, set(data.verify().values()))
+"""
+
+
+def test_the_package_is_whole_outside_of_a_checkout(tmp_path):
+    """As pip installs it: every module can be imported, the data that ships is in it, and no test."""
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("the build backend is not in this environment")
-    folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "--quiet"]
-    wheel_command = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
-    subprocess.run(pip + wheel_command, check=True, env=clean_environment())
-    (wheel,) = folder.glob("nnlabs-*.whl")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
-    python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    paths = [
-        subprocess.run(
-            [str(executable), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-        for executable in (python, sys.executable)
-    ]
-    install = ["install", "--no-deps", "--target", paths[0], str(wheel)]
-    subprocess.run(pip + install, check=True, env=clean_environment())
-    # The kernel of just this Python; another one installed on the machine must not step in.
-    kernel = folder / "venv" / "share" / "jupyter" / "kernels" / "python3" / "kernel.json"
-    kernel.parent.mkdir(parents=True)
-    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    kernel.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
-    # A plain path adds the packages; the editable install's own .pth file there is not followed.
-    Path(paths[0], "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return python
-
-
-def test_the_wheel_holds_package_and_data_but_no_tests(installed):
-    code = (
-        "import nnlabs, nnlabs.data as d; print(nnlabs.__file__); print(set(d.verify().values()));"
-        "print([path.name for path in d.DATA_DIR.rglob('*.py')])"
-    )
-    finished = subprocess.run(
-        [str(installed), "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=clean_environment(),
-        cwd=installed.parent,
-    )
-    file, states, programs = finished.stdout.splitlines()
-    assert str(ROOT) not in file
-    assert (states, programs) == ("{'ok'}", "[]")
-
-
-def test_a_notebook_runs_in_an_empty_folder_from_the_wheel_offline(installed, tmp_path):
-    copy = nbformat.read(ROOT / "solutions" / "02_multilayer_perceptron.ipynb", as_version=4)
-    copy.cells.append(nbformat.v4.new_code_cell("import nnlabs; print('HELPER', nnlabs.__file__)"))
-    nbformat.write(copy, tmp_path / "notebook.ipynb")
-    convert = [str(installed), "-m", "nbconvert", "--to", "notebook", "--execute", "notebook.ipynb"]
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT / "tests" / "offline"),
-        "NNLABS_BUDGET": "smoke",
-        "JUPYTER_PREFER_ENV_PATH": "1",
-    }
-    subprocess.run([*convert, "--output", "executed.ipynb"], check=True, cwd=tmp_path, env=environment)
-    executed = (tmp_path / "executed.ipynb").read_text(encoding="utf-8")
-    assert "budget: smoke" in executed
-    assert f"HELPER {installed.parent.parent}" in executed
+    package, folder = tmp_path / "package", tmp_path / "folder"
+    folder.mkdir()
+    pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", package, ROOT], check=True, env=clean_environment())
+    assert {path.name for path in package.iterdir()} == {"nnlabs", f"nnlabs-{nnlabs.__version__}.dist-info"}
+    assert not list((package / "nnlabs" / "_data").rglob("*.py*"))
+    python = [sys.executable, "-c", ALL_OF_IT]
+    environment = clean_environment() | {"PYTHONPATH": str(package)}
+    done = subprocess.run(python, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{package / 'nnlabs' / '_data'} {{'ok'}}\n", done.stderr
 
 
 def test_the_readme_tells_every_make_target_without_make():

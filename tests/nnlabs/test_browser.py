@@ -34,28 +34,33 @@ def more_ink_to_the_left(pictures):
 
 widgets.digit_pad(more_ink_to_the_left, data.mnist().x_test[0])"""
 
+SLIDERS = """\
+import numpy as np
+from nnlabs import widgets
+
+def square(size, level):
+    picture = np.zeros((10, 10))
+    picture[2 : 2 + size, 2 : 2 + size] = level
+    return picture
+
+widgets.sliders(square, button=("Again", print), size=(2, 6, "side of the square"), level=(0.0, 1.0))"""
+
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab that serves a folder with one notebook, `pad.ipynb`."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PAD)])
-    notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(notebook, tmp_path / "pad.ipynb")
+    """The address of a JupyterLab that serves a folder with two notebooks."""
+    for name, code in {"pad": PAD, "sliders": SLIDERS}.items():
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+        notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = [
-        f"--port={port}",
-        "--no-browser",
-        "--allow-root",
-        "--IdentityProvider.token=",
-        f"--notebook-dir={tmp_path}",
-    ]
+    options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token="]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {"JUPYTER_PREFER_ENV_PATH": "1", "HOME": str(tmp_path)}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *options], env=environment, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-m", "jupyterlab", *options, f"--notebook-dir={tmp_path}"]
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         while server.poll() is None:
@@ -71,19 +76,25 @@ def lab(tmp_path):
 
 
 @pytest.fixture
-def page(lab):
+def page():
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.set_default_timeout(1000 * PATIENCE)
-        page.goto(f"{lab}/lab/tree/pad.ipynb")
         yield page
         browser.close()
 
 
-def test_the_network_answers_to_the_mouse(page):
+def execute(page, address):
+    """Open a notebook and run its cell."""
+    page.goto(address)
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # no earlier
     page.locator(".jp-Cell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
+
+
+def test_the_network_answers_to_the_mouse(page, lab):
+    execute(page, f"{lab}/lab/tree/pad.ipynb")
     pad = page.locator("canvas[aria-label^='Drawing pad']")
     pad.wait_for()
     answer = page.locator("p[aria-live=polite]")
@@ -108,32 +119,8 @@ def test_the_network_answers_to_the_mouse(page):
     playwright.expect(answer).to_have_text(re.compile("answers"))
 
 
-SLIDERS = """\
-import numpy as np
-from nnlabs import widgets
-
-def square(size, level):
-    picture = np.zeros((10, 10))
-    picture[2 : 2 + size, 2 : 2 + size] = level
-    return picture
-
-widgets.sliders(square, button=("Again", print), size=(2, 6, "side of the square"), level=(0.0, 1.0))"""
-
-
-@pytest.fixture
-def sliders_page(page, lab, tmp_path):
-    notebook = nbformat.read(tmp_path / "pad.ipynb", as_version=4)
-    notebook.cells[0].source = SLIDERS
-    nbformat.write(notebook, tmp_path / "sliders.ipynb")
-    page.goto(f"{lab}/lab/tree/sliders.ipynb")
-    return page
-
-
-def test_the_picture_follows_the_sliders_by_keyboard(sliders_page):
-    page = sliders_page
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # no earlier
-    page.locator(".jp-Cell .cm-content").first.click()
-    page.keyboard.press("Shift+Enter")
+def test_the_picture_follows_the_sliders_by_keyboard(page, lab):
+    execute(page, f"{lab}/lab/tree/sliders.ipynb")
     picture = page.locator("img[alt^='Picture for']")
     playwright.expect(picture).to_have_attribute("alt", "Picture for size = 4, level = 0.5")
     handles = page.get_by_role("slider")

@@ -1,21 +1,11 @@
 """The schematics show what they promise: the notation, the circles, the lines."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.patches import Circle
 
 from nnlabs import diagrams
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def texts(ax):
@@ -60,7 +50,7 @@ def test_drawing_is_legible(name):
         assert np.all((frame.min <= corners) & (corners <= frame.max)), f"{text.get_text()} leaves the figure"
 
 
-@pytest.mark.parametrize("name", DRAWINGS)
+@pytest.mark.parametrize("name", ["neuron", "network", "recurrent"])
 def test_drawing_goes_on_the_axes_given(name):
     _, (left, right) = plt.subplots(1, 2)
     assert DRAWINGS[name](ax=left) is left
@@ -69,21 +59,15 @@ def test_drawing_goes_on_the_axes_given(name):
 
 
 def test_neuron_has_the_notation_of_the_lecture():
-    shown = texts(diagrams.neuron(3))
-    for label in ("$x_{1}$", "$x_{3}$", "$w_{j,1}$", "$w_{j,3}$", "$b_j$", r"$\phi$", "$y_j$"):
-        assert label in shown
+    heights = {text.get_text(): text.get_position()[1] for text in diagrams.neuron(3).texts}
+    assert {"$w_{j,1}$", "$w_{j,3}$", "$b_j$", r"$\phi$", "$y_j$"} <= heights.keys()
+    assert heights["$x_{1}$"] > heights["$x_{2}$"] > heights["$x_{3}$"]
 
 
 def test_a_long_input_is_abbreviated():
     shown = texts(diagrams.neuron(784))
-    assert "$x_{784}$" in shown
-    assert "$w_{j,784}$" in shown
+    assert {"$x_{784}$", "$w_{j,784}$"} <= set(shown)
     assert "$x_{3}$" not in shown
-
-
-def test_first_input_is_on_top():
-    heights = {t.get_text(): t.get_position()[1] for t in diagrams.neuron(3).texts}
-    assert heights["$x_{1}$"] > heights["$x_{2}$"] > heights["$x_{3}$"]
 
 
 def test_network_draws_a_line_for_each_weight_and_a_circle_for_each_unit():

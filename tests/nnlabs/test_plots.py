@@ -2,59 +2,35 @@
 
 import io
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
-mpl.use("agg")
-
-import matplotlib.pyplot as plt
-
 from nnlabs import plots
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def displayed(monkeypatch):
-    """Collect what is displayed instead of displaying it."""
-    calls = []
-    monkeypatch.setattr("IPython.display.display", lambda data, **options: calls.append((data, options)))
-    return calls
-
-
 def test_show_displays_one_small_png_with_its_text_and_closes_the_figure(displayed):
-    plots.history({"loss": [3, 2, 1]})
-    plots.show("The loss falls.")
-    ((data, options),) = displayed
+    for _ in range(2):
+        plots.history({"loss": [3, 2, 1]})
+        plots.show("The loss falls.")
+    data, options = displayed[0]
     assert Image.open(io.BytesIO(data["image/png"])).size == (576, 324)
     assert options["metadata"]["image/png"]["alt"] == "The loss falls."
     assert data["text/plain"] == "Figure: The loss falls."
     assert plt.get_fignums() == []
+    assert displayed[1] == displayed[0], "the same figure has not the same bytes"
 
 
-def test_show_gives_the_same_bytes_for_the_same_figure(displayed):
-    for _ in range(2):
-        plots.history({"loss": [3, 2, 1]})
-        plots.show("The loss falls.")
-    assert displayed[0] == displayed[1]
-
-
-@pytest.mark.parametrize("alt", ["", "  "])
-def test_a_figure_without_alternative_text_is_refused(alt):
-    plots.history({"loss": [1]})
-    with pytest.raises(ValueError, match="alternative text"):
-        plots.show(alt)
-
-
-def test_show_without_a_figure_is_told():
+def test_what_cannot_be_drawn_is_told():
     with pytest.raises(ValueError, match="no figure"):
         plots.show("Nothing.")
+    with pytest.raises(KeyError, match="it has 'loss'"):
+        plots.history({"loss": [1]}, metric="accuracy")
+    with pytest.raises(ValueError, match="alternative text"):
+        plots.show("  ")
+    with pytest.raises(ValueError, match=r"not \(8, 8\)"):
+        plots.image_grid(np.zeros((8, 8)))
 
 
 def test_history_draws_training_and_validation():
@@ -64,11 +40,6 @@ def test_history_draws_training_and_validation():
     assert list(ax.lines[0].get_xdata()) == [1, 2]
 
 
-def test_history_names_what_there_is():
-    with pytest.raises(KeyError, match="it has 'loss'"):
-        plots.history({"loss": [1]}, metric="accuracy")
-
-
 @pytest.mark.parametrize(("shape", "rows"), [((12, 8, 8), 2), ((3, 8, 8, 1), 1), ((11, 8, 6, 3), 2)])
 def test_image_grid_draws_every_image(shape, rows):
     titles = [str(i) for i in range(shape[0])]
@@ -76,11 +47,6 @@ def test_image_grid_draws_every_image(shape, rows):
     assert len(ax.images) == shape[0]
     assert [text.get_text() for text in ax.texts] == titles
     assert len({image.get_extent()[2] for image in ax.images}) == rows
-
-
-def test_image_grid_refuses_other_shapes():
-    with pytest.raises(ValueError, match=r"not \(8, 8\)"):
-        plots.image_grid(np.zeros((8, 8)))
 
 
 def test_decision_regions_show_predictions_and_points():

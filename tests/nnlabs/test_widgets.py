@@ -3,7 +3,6 @@
 import base64
 import io
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,22 +16,9 @@ def brightest_rows(pictures):
     return ink / ink.sum(axis=1, keepdims=True)
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def example():
     return data.mnist().x_test[0]
-
-
-@pytest.fixture
-def displayed(monkeypatch):
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda thing, **options: shown.append((thing, options)))
-    return shown
 
 
 def drawing(*strokes, side=56):
@@ -81,25 +67,20 @@ def test_a_network_that_fails_is_told_and_the_pad_stays_alive(example):
 
 
 @pytest.mark.parametrize(
-    ("predict", "message"),
+    ("predict", "form", "told"),
     [
-        (lambda pictures: np.ones(10) / 10, r"\(1, 28, 28\) to \(1, 10\)"),
-        (lambda pictures: np.arange(10.0)[None], "softmax missing"),
-        (lambda pictures: np.array([[2.0, -1] + [0] * 8]), "softmax missing"),
+        (lambda pictures: np.ones(10) / 10, np.uint8, r"\(1, 28, 28\) to \(1, 10\)"),
+        (lambda pictures: np.arange(10.0)[None], np.uint8, "softmax missing"),
+        (lambda pictures: np.array([[2.0, -1] + [0] * 8]), np.uint8, "softmax missing"),
+        (brightest_rows, float, r"uint8 of shape \(28, 28\)"),
     ],
 )
-def test_what_is_no_probability_is_refused(predict, message, example):
-    with pytest.raises(ValueError, match=message):
-        widgets.digit_pad(predict, example)
+def test_what_is_no_probability_or_no_picture_is_refused(predict, form, told, example):
+    with pytest.raises(ValueError, match=told):
+        widgets.digit_pad(predict, example.astype(form))
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((28, 28)), np.zeros((1, 28, 28), dtype=np.uint8)])
-def test_an_example_of_another_form_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"uint8 of shape \(28, 28\)"):
-        widgets.digit_pad(brightest_rows, wrong)
-
-
-@pytest.mark.parametrize("corner", [(0, 0), (30, 5), (12, 33)])
+@pytest.mark.parametrize("corner", [(0, 0), (30, 5)])
 def test_place_and_size_of_a_drawing_do_not_matter(corner):
     top, left = corner
     shape = np.kron([[1, 1], [1, 0], [1, 0]], np.full((7, 7), 255)).astype(np.uint8)
@@ -136,7 +117,7 @@ def parts(box):
     return named, picture
 
 
-def test_a_still_figure_in_words_comes_before_the_sliders(displayed):
+def test_sliders_come_after_a_still_figure_in_words_and_draw_the_picture_of_their_values(displayed):
     widgets.sliders(bars, left=(0.0, 7.0, "place of the bar"), height=(1, 8))
     (figure, options), (box, _) = displayed
     assert figure["image/png"].startswith(b"\x89PNG")
@@ -144,12 +125,7 @@ def test_a_still_figure_in_words_comes_before_the_sliders(displayed):
     controls, picture = parts(box)
     assert list(controls) == ["place of the bar (left)", "height"]
     assert 'alt="Picture for left = 3.5, height = 5"' in picture.value
-
-
-def test_a_slider_draws_the_picture_of_its_value(displayed):
-    widgets.sliders(bars, left=(0.0, 7.0), height=(1, 8))
-    controls, picture = parts(displayed[-1][0])
-    controls["left"].value, controls["height"].value = 6.0, 2
+    controls["place of the bar (left)"].value, controls["height"].value = 6.0, 2
     assert "left = 6, height = 2" in picture.value
     png = base64.b64decode(picture.value.split("base64,")[1].split('"')[0])
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), 255 * bars(6, 2))
