@@ -24,7 +24,17 @@ BLOCKS = [
     (kind, textwrap.dedent(code).strip())
     for kind, code in re.findall(r"^ *```([^\n]+)\n(.*?)^ *```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
 ]
-COPIED = ("lessons", "labs", "notebooks", "solutions", "tools", "grading", "requirements", "LICENSES")
+COPIED = (
+    "lessons",
+    "labs",
+    "notebooks",
+    "solutions",
+    "tools",
+    "grading",
+    "tests",
+    "requirements",
+    "LICENSES",
+)
 COPIED += ("LICENSE", "pyproject.toml", "requirements.txt")
 
 
