@@ -14,7 +14,6 @@ from nbformat import NotebookNode, from_dict
 from nbgrader.preprocessors import (
     CheckCellMetadata,
     ClearHiddenTests,
-    ClearMarkScheme,
     ClearOutput,
     ClearSolutions,
     ComputeChecksums,
@@ -34,9 +33,7 @@ STUDENT_STEPS = (
     LockCells,
     ClearSolutions,
     ClearOutput,
-    CheckCellMetadata,
     ClearHiddenTests,
-    ClearMarkScheme,
     ComputeChecksums,
     CheckCellMetadata,
 )
@@ -47,12 +44,9 @@ ANSWER_STUB = "*Your answer here.*"
 def expand(notebook: NotebookNode, source: Path) -> None:
     """Replace the short cell markers of CONTRIBUTING.md by nbgrader's metadata, in place.
 
-    Raises
-    ------
-    CourseError
-        A cell's markers or points do not fit what it is, so that an answer, or nothing, would be in
-        the student's version, or a hidden test would be shown; or an exercise and its check do not
-        belong together, so that every student's answer would be refused.
+    Refuse a lab whose markers or points do not fit what a cell is, so that an answer, or nothing, would be in
+    the student's version, or a hidden test would be shown; or whose exercises and checks do not belong
+    together, so that every student's answer would be refused.
     """
     for fault in _faults(notebook.cells, source.parent.name.partition("_")[2]):
         raise CourseError(f"{source.relative_to(course.ROOT)}: {fault}. See CONTRIBUTING.md.")

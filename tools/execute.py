@@ -27,21 +27,17 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def carry_outputs(old: NotebookNode, new: NotebookNode) -> None:
     """Copy the outputs of ``old``, and with what they were made, into ``new`` if both have the same code."""
-    if _code(old) != _code(new):
+    if [cell.source for cell in _code(old)] != [cell.source for cell in _code(new)]:
         return
-    for old_cell, new_cell in zip(_code_cells(old), _code_cells(new), strict=True):
+    for old_cell, new_cell in zip(_code(old), _code(new), strict=True):
         new_cell.outputs = old_cell.outputs
         new_cell.execution_count = old_cell.execution_count
     if "execution" in old.metadata.get("nnlabs", {}):
         new.metadata.nnlabs.execution = old.metadata.nnlabs.execution
 
 
-def _code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+def _code(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def _code(notebook: NotebookNode) -> list[str]:
-    return [cell.source for cell in _code_cells(notebook)]
 
 
 def execute(
@@ -49,17 +45,8 @@ def execute(
 ) -> int:
     """Execute ``notebook`` in place as if it stood at ``path``; return the seconds it took.
 
-    Parameters
-    ----------
-    budget
-        The budget to run in; None leaves the choice to this machine.
-    each
-        Called after each code cell, for a progress bar.
-
-    Raises
-    ------
-    CourseError
-        A cell raised, or the kernel died. The message names the notebook and the error.
+    ``budget`` None leaves the choice to this machine; ``each`` is called after each code cell. A cell that
+    raises, or a kernel that dies, is a CourseError that names the notebook and the error.
     """
     client = NotebookClient(
         notebook,
@@ -79,7 +66,7 @@ def execute(
         raise CourseError(f"{path.relative_to(course.ROOT)} stopped with an error.\n{error}") from None
     seconds = round(time.perf_counter() - start)
     notebook.metadata.language_info = NotebookNode(name="python")  # without the kernel's versions
-    for cell in _code_cells(notebook):
+    for cell in _code(notebook):
         cell.metadata.pop("execution", None)
         # A widget lives as long as its kernel; a stored one is an error message.
         cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
@@ -88,7 +75,7 @@ def execute(
 
 def execute_with_bar(notebook: NotebookNode, path: Path, budget: str | None = None) -> int:
     """Do as :func:`execute` does, with a progress bar over the code cells."""
-    with tqdm(total=len(_code_cells(notebook)), unit="cell", desc=path.stem) as bar:
+    with tqdm(total=len(_code(notebook)), unit="cell", desc=path.stem) as bar:
         return execute(notebook, path, budget, each=bar.update)
 
 
