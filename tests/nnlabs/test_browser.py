@@ -1,4 +1,4 @@
-"""The interactive figures in a real browser: JupyterLab, its kernel, and a mouse.
+"""The drawing pad in a real browser: JupyterLab, its kernel, and a mouse.
 
 It needs Playwright (``pip install playwright``) and a Chromium on the machine, and is skipped without.
 """
@@ -34,25 +34,13 @@ def more_ink_to_the_left(pictures):
 
 widgets.digit_pad(more_ink_to_the_left, data.mnist().x_test[0])"""
 
-SLIDERS = """\
-import numpy as np
-from nnlabs import widgets
-
-def square(size, level):
-    picture = np.zeros((10, 10))
-    picture[2 : 2 + size, 2 : 2 + size] = level
-    return picture
-
-widgets.sliders(square, button=("Again", print), size=(2, 6, "side of the square"), level=(0.0, 1.0))"""
-
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab that serves a folder with two notebooks."""
-    for name, code in {"pad": PAD, "sliders": SLIDERS}.items():
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-        notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    """The address of a JupyterLab that serves a folder with one notebook, `pad.ipynb`."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PAD)])
+    notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nbformat.write(notebook, tmp_path / "pad.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,25 +64,19 @@ def lab(tmp_path):
 
 
 @pytest.fixture
-def page():
+def page(lab):
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.set_default_timeout(1000 * PATIENCE)
+        page.goto(f"{lab}/lab/tree/pad.ipynb")
         yield page
         browser.close()
 
 
-def execute(page, address):
-    """Open a notebook and run its cell."""
-    page.goto(address)
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # no earlier
+def test_the_network_answers_to_the_mouse(page):
     page.locator(".jp-Cell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
-
-
-def test_the_network_answers_to_the_mouse(page, lab):
-    execute(page, f"{lab}/lab/tree/pad.ipynb")
     pad = page.locator("canvas[aria-label^='Drawing pad']")
     pad.wait_for()
     answer = page.locator("p[aria-live=polite]")
@@ -117,19 +99,3 @@ def test_the_network_answers_to_the_mouse(page, lab):
     playwright.expect(answer).to_have_text(re.compile("answers 7"))
     page.get_by_role("button", name="Show the example").click()
     playwright.expect(answer).to_have_text(re.compile("answers"))
-
-
-def test_the_picture_follows_the_sliders_by_keyboard(page, lab):
-    execute(page, f"{lab}/lab/tree/sliders.ipynb")
-    picture = page.locator("img[alt^='Picture for']")
-    playwright.expect(picture).to_have_attribute("alt", "Picture for size = 4, level = 0.5")
-    handles = page.get_by_role("slider")
-    handles.nth(0).focus()
-    page.keyboard.press("ArrowRight")
-    playwright.expect(picture).to_have_attribute("alt", "Picture for size = 5, level = 0.5")
-    handles.nth(1).focus()
-    page.keyboard.press("ArrowLeft")
-    playwright.expect(picture).to_have_attribute("alt", "Picture for size = 5, level = 0.48")
-    page.get_by_text("side of the square (size)", exact=True).wait_for()
-    page.get_by_role("button", name="Again").click()
-    playwright.expect(picture).to_have_attribute("alt", "Picture for size = 5, level = 0.48")
