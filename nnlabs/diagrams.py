@@ -16,9 +16,6 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from nnlabs.plots import COLORS
 
 BLUE, ORANGE, GREEN = COLORS[:3]
-MOST_INPUTS = 5  # inputs of a neuron drawn one by one; more are abbreviated
-MOST_UNITS = 6  # units of a layer drawn one by one; more are abbreviated
-MOST_STEPS = 5  # time steps that stay readable side by side
 
 Point = tuple[float, float]
 
@@ -26,24 +23,16 @@ Point = tuple[float, float]
 def neuron(inputs: int = 3, ax: Axes | None = None) -> Axes:
     r"""Draw an artificial neuron, :math:`y_j = \phi(\langle w_j, x \rangle + b_j)`.
 
-    More than five inputs are abbreviated: :math:`x_1, x_2, ..., x_d`.
+    There is room for five ``inputs``.
     """
-    if inputs < 1:
-        raise ValueError(f"A neuron needs at least one input, not {inputs}.")
     ax = _canvas(ax, width=6.4, height=3.6)
-    names = [str(i + 1) for i in range(inputs)]
-    if inputs > MOST_INPUTS:
-        names = ["1", "2", "", str(inputs)]
-    heights = _spread(len(names), gap=min(0.95, 2.7 / max(len(names) - 1, 1)), center=1.65)[::-1]
+    heights = _spread(inputs, gap=min(0.95, 2.7 / max(inputs - 1, 1)), center=1.65)[::-1]
     total, activation, bias = (3.1, 1.65), (4.55, 1.65), (3.1, 3.15)
-    for name, height in zip(names, heights, strict=True):
-        if not name:
-            _dots(ax, (0.75, height))
-            continue
+    for i, height in enumerate(heights, start=1):
         start = (0.75, height)
         _arrow(ax, start, total, 0.26, 0.42)
-        _disc(ax, start, 0.26, f"$x_{{{name}}}$", BLUE)
-        _on_line(ax, start, total, 0.42, rf"$w_{{j,{name}}}$")
+        _disc(ax, start, 0.26, f"$x_{{{i}}}$", BLUE)
+        _on_line(ax, start, total, 0.42, rf"$w_{{j,{i}}}$")
     _arrow(ax, bias, total, 0.26, 0.42)
     _disc(ax, bias, 0.26, "$b_j$", GREEN)
     ax.text(bias[0] + 0.36, bias[1], "bias", va="center", fontsize=10)
@@ -62,26 +51,17 @@ def neuron(inputs: int = 3, ax: Axes | None = None) -> Axes:
 def network(sizes: Sequence[int], layer_labels: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
     """Draw a multilayer perceptron: a column of circles for each layer, a line for each weight.
 
-    ``sizes`` are the units of each layer, the input first. Layers of more than six are abbreviated with dots;
-    the number under a layer is always its full size. Labels are by default the lecture's ``x``, ``h^(1)``,
-    ..., ``f(x)``.
+    ``sizes`` are the units of each layer, the input first; there is room for six. Labels are by default the
+    lecture's ``x``, ``h^(1)``, ..., ``f(x)``.
     """
-    sizes = [int(size) for size in sizes]
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"A network needs two layers or more, each with a unit or more; not {sizes}.")
     if layer_labels is None:
         layer_labels = ["$x$", *(f"$h^{{({k})}}$" for k in range(1, len(sizes) - 1)), "$f(x)$"]
-    if len(layer_labels) != len(sizes):
-        raise ValueError(f"There are {len(sizes)} layers, but {len(layer_labels)} labels.")
     ax = _canvas(ax, width=6.4, height=3.6)
     columns = _spread(len(sizes), gap=min(2.1, 5.2 / (len(sizes) - 1)), center=3.2)
     radius = 0.17
     layers = []
     for column, size in zip(columns, sizes, strict=True):
-        shown = min(size, MOST_UNITS)
-        heights = _spread(shown, gap=min(0.62, 2.45 / max(shown - 1, 1)), center=2.15)
-        if size > MOST_UNITS:
-            _dots(ax, (column, heights.pop(MOST_UNITS // 2)))
+        heights = _spread(size, gap=min(0.62, 2.45 / max(size - 1, 1)), center=2.15)
         layers.append([(column, height) for height in heights])
     for left, right in pairwise(layers):
         for start in left:
@@ -102,8 +82,6 @@ def recurrent(steps: int = 4, ax: Axes | None = None) -> Axes:
 
     Every time step has the same weights ``W_x`` (input), ``W_h`` (state) and ``W_y`` (output).
     """
-    if not 2 <= steps <= MOST_STEPS:
-        raise ValueError(f"The drawing has room for 2 to {MOST_STEPS} steps, not {steps}.")
     ax = _canvas(ax, width=6.4, height=3.6)
     _time_step(ax, 0.5, "t")
     loop = FancyArrowPatch(
@@ -197,8 +175,3 @@ def _on_line(ax: Axes, start: Point, end: Point, share: float, label: str) -> No
     place = [a + share * (b - a) for a, b in zip(start, end, strict=True)]
     ground = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"}
     ax.text(*place, label, ha="center", va="center", fontsize=11, bbox=ground)
-
-
-def _dots(ax: Axes, center: Point) -> None:
-    for shift in (-0.13, 0, 0.13):
-        ax.add_patch(Circle((center[0], center[1] + shift), 0.03, color="black", zorder=2))
