@@ -148,40 +148,13 @@ def _block(
 
 
 def _load(model: keras.Model) -> None:
-    """Put the weights that ship, in PyTorch's names and layouts, into the Keras model."""
-    arrays = data.arrays(_WEIGHTS)
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        name = _torch_name(layer.name)
-        if layer.name.endswith("_bn"):
-            parts = ("weight", "bias", "running_mean", "running_var")
-            values = [arrays[f"{name}.{part}"] for part in parts]
-        elif layer.name == "logits":
-            values = [arrays[f"{name}.weight"].T, arrays[f"{name}.bias"]]
-        else:
-            kernel = arrays[f"{name}.weight"]  # (out, in, height, width); depthwise: (channels, 1, ...)
-            axes = (2, 3, 0, 1) if layer.name.endswith("depthwise_conv") else (2, 3, 1, 0)
-            values = [kernel.transpose(axes)]
-        layer.set_weights([value.astype(np.float32) for value in values])
-
-
-def _torch_name(name: str) -> str:
-    """Return PyTorch's name of a layer, such as ``_blocks.3._bn2`` for ``block_03_project_bn``."""
-    whole = {
-        "stem_conv": "_conv_stem",
-        "stem_bn": "_bn0",
-        "head_conv": "_conv_head",
-        "head_bn": "_bn1",
-        "logits": "_fc",
-    }
-    if name in whole:
-        return whole[name]
-    _, number, part, kind = name.split("_")  # such as block, 03, project, bn
-    if kind == "bn":
-        part = {"expand": "bn0", "depthwise": "bn1", "project": "bn2"}[part]
-        return f"_blocks.{int(number)}._{part}"
-    return f"_blocks.{int(number)}._{part}_conv"
+    """Put the weights that ship, in the model's order but in PyTorch's layouts, into the Keras model."""
+    values = []
+    for weight, array in zip(model.weights, data.arrays(_WEIGHTS).values(), strict=False):  # or without a top
+        if array.ndim == 4:  # (out, in, height, width); depthwise: (channels, 1, ...)
+            array = array.transpose((2, 3, 0, 1) if "depthwise" in weight.path else (2, 3, 1, 0))
+        values.append(array.T if array.ndim == 2 else array)
+    model.set_weights([value.astype(np.float32) for value in values])
 
 
 # ---------------------------------------------------------------- what goes in and comes out
@@ -290,9 +263,5 @@ def _application(name: str) -> tuple[Callable[..., keras.Model], Callable[[np.nd
         near = [names[match] for match in difflib.get_close_matches(str(name).lower(), names, n=4)]
         hint = "The nearest names" if near else "The names"
         raise ValueError(f"There is no backbone named {name!r}. {hint}: {', '.join(near or names.values())}.")
-    modules = [module for module in vars(applications).values() if hasattr(module, "preprocess_input")]
-    module = next(
-        (module for module in modules if hasattr(module, name)),
-        applications.mobilenet_v3,  # the only one that does not list its own models
-    )
-    return builders[name], module.preprocess_input
+    family = builders[name].__module__.rpartition(".")[2]
+    return builders[name], getattr(applications, family).preprocess_input
