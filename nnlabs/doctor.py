@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,6 @@ INSTALL = "run: pip install -r requirements.txt"
 PYTHONS = ((3, 10), (3, 13))
 NEEDED = ("numpy", "matplotlib", "sklearn", "IPython")
 OLDEST = {"keras": (3, 10), "tensorflow": (2, 19)}
-FREE_GIB = 2
 
 Finding = tuple[bool, str]  # fine or not, and what was found with what to do
 
@@ -72,20 +70,12 @@ def check_data() -> Finding:
     return False, f"{'; '.join(wrong[:3])}{more}; restore them: git checkout -- data, or reinstall nnlabs"
 
 
-def check_disk() -> Finding:
-    """Check that there is room for data sets and models that a lesson may download."""
-    free = shutil.disk_usage(Path.home()).free / 2**30
-    enough = free >= FREE_GIB
-    return enough, f"{free:.1f} GiB free" + ("" if enough else f"; make room for {FREE_GIB} GiB")
-
-
 CHECKS: dict[str, Callable[[], Finding]] = {
     "Python": check_python,
     "packages": check_packages,
     "Keras": check_keras,
     "Jupyter": check_jupyter,
     "data": check_data,
-    "disk": check_disk,
 }
 
 

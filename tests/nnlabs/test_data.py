@@ -135,15 +135,6 @@ def test_the_mend_fits_the_installation(copy, monkeypatch):
         data.mnist()
 
 
-def test_a_checksum_is_compared_once_per_process(copy, monkeypatch):
-    digests = []
-    sha256 = data.hashlib.sha256
-    monkeypatch.setattr(data.hashlib, "sha256", lambda content: digests.append(1) or sha256(content))
-    for _ in range(3):
-        data.read("imagenet_classes.txt")
-    assert len(digests) == 1
-
-
 def test_everything_that_ships_is_listed_and_whole():
     assert set(data.verify().values()) == {"ok"}
     paths = {p.relative_to(data.DATA_DIR).as_posix() for p in data.DATA_DIR.rglob("*") if p.is_file()}
