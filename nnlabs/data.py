@@ -2,9 +2,8 @@
 
 What ships needs no network: :func:`mnist`, :func:`digits`, :func:`photos`, :func:`eight_gaussians`.
 Their files lie in ``data/`` of a checkout, or inside the installed package, and are compared
-with ``SHA256SUMS`` when they are first read. :func:`fashion_mnist` and :func:`cats_and_dogs` are
-downloaded once, by Keras, into Keras's own cache (``~/.keras``).
-:func:`image_folder` reads a student's own photographs.
+with ``SHA256SUMS`` when they are first read. :func:`cats_and_dogs` is downloaded once, by Keras, into
+Keras's own cache (``~/.keras``). :func:`image_folder` reads a student's own photographs.
 
 Images are ``uint8`` as in their files; scaling them is part of what the lessons teach.
 Labels are ``int64``, so that arithmetic such as ``2 * y - 1`` does what it says.
@@ -307,7 +306,7 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__")))
 
 
-# ---------------------------------------------------------------- data sets that are downloaded
+# ---------------------------------------------------------------- what is downloaded
 
 _CATS_AND_DOGS_URL = (
     "https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/"
@@ -332,17 +331,6 @@ def _downloading(title: str, instead: str) -> Iterator[None]:
         ) from None
     finally:
         socket.setdefaulttimeout(timeout)
-
-
-def fashion_mnist() -> Dataset:
-    """Pictures of clothes in MNIST's format (Xiao, Rasul & Vollgraf, 2017; 31 MB download)."""
-    import keras
-
-    with _downloading("Fashion-MNIST", instead="data.mnist()"):
-        (x_train, y_train), (x_test, y_test) = keras.datasets.fashion_mnist.load_data()
-    names = "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
-    y_train, y_test = y_train.astype(np.int64), y_test.astype(np.int64)
-    return Dataset(np.array(x_train), y_train, np.array(x_test), y_test, tuple(names.split(",")))
 
 
 def cats_and_dogs(per_class: int = 1000, size: int = 160) -> Dataset:

@@ -551,7 +551,8 @@ plots.show("Thirty generated digits: most are readable, in many hands, a few are
 # - **$k$ steps.** Let the discriminator take five steps for one of the generator. Compare after equal time.
 # - **A gradient penalty.** Add $\frac\gamma2\, \mathbb E_{x \sim p^*} \lVert \nabla_x a(x) \rVert^2$ to the
 #   discriminator's loss (a tape inside the tape; Mescheder et al., 2018). Which $\gamma$ helps on the ring?
-# - **Another data set.** Train the generator of exercise 8 on `data.fashion_mnist()`. Who could be the judge?
+# - **Another data set.** Train the generator of exercise 8 on the clothes of
+#   `keras.datasets.fashion_mnist.load_data()`. Who could be the judge?
 #
 # **References:** I. Goodfellow et al. (2014), *Generative adversarial nets*,
 # [arXiv:1406.2661](https://arxiv.org/abs/1406.2661). M. Heusel et al. (2017), *GANs trained by a two
