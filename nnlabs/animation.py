@@ -48,22 +48,11 @@ def play(
     hold: float = 2.0,
     loops: int = 3,
 ) -> None:
-    """Display an animation that plays ``loops`` times and then rests on its last frame.
+    """Display an animation of ``steps`` that plays ``loops`` times and then rests on its last frame.
 
-    Parameters
-    ----------
-    draw
-        ``draw(figure, step)`` draws one frame on an empty figure.
-    steps
-        The step of each frame.
-    alt
-        What the animation shows, in one or two sentences, for a reader who does not see it.
-    size
-        Width and height in inches.
-    seconds, hold
-        How long a frame stays, and how long the last one.
-    loops
-        How often it plays; 0 is without end, which a reader cannot stop.
+    ``draw(figure, step)`` draws one frame on an empty figure of ``size`` inches; a frame stays ``seconds``,
+    the last one ``hold``. ``alt`` says in one or two sentences what the animation shows, for a reader who
+    does not see it. With 0 ``loops`` it plays without end, which a reader cannot stop.
     """
     if len(steps) == 0:
         raise ValueError("An animation needs at least one step.")

@@ -164,21 +164,10 @@ def photos() -> Dataset:
 
 
 def eight_gaussians(n: int = 400, *, spread: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw eight small clouds on a circle of radius 2; a test for generative models.
+    """Draw ``n`` points in eight small clouds on a circle of radius 2; a test for generative models.
 
-    Parameters
-    ----------
-    n
-        Number of points, divided evenly among the clouds.
-    spread
-        Standard deviation of each cloud, the same in both directions.
-    seed
-        The same seed gives the same points.
-
-    Returns
-    -------
-    x, y
-        Points, ``float64`` of shape ``(n, 2)``, and their clouds, ``int64``, in random order.
+    Return the points, ``float64`` of shape ``(n, 2)``, and their clouds, ``int64``, in random order.
+    ``spread`` is a cloud's standard deviation in both directions; the same ``seed`` gives the same points.
     """
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.arange(n, dtype=np.int64) % 8)

@@ -91,17 +91,11 @@ def image_grid(
     scale: float = 0.9,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw images side by side in rows.
+    """Draw images side by side in rows, each with a short title above it if there are ``titles``.
 
-    Parameters
-    ----------
-    images
-        Shape (n, height, width) or (n, height, width, 1) for grey, (n, height, width, 3) for
-        colour; any range: grey images share one scale from their minimum to their maximum.
-    titles
-        One short text an image, written above it.
-    scale
-        Size of an image in inches, used when the figure is made here (``ax`` is None).
+    Images have the shape (n, height, width) or (n, height, width, 1) for grey, (n, height, width, 3) for
+    colour, and any range: grey ones share one scale from their minimum to their maximum. ``scale`` is the
+    size of an image in inches, used when the figure is made here (``ax`` is None).
     """
     images = np.asarray(images)
     if images.ndim == 4 and images.shape[-1] == 1:

@@ -43,31 +43,17 @@ def efficientnet_lite0(
     input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
     weights: Literal["imagenet"] | None = "imagenet",
 ) -> keras.Model:
-    """Build EfficientNet-Lite0 (Tan & Le, 2019, arXiv:1905.11946), trained on ImageNet.
+    """Build EfficientNet-Lite0 (Tan & Le, 2019, arXiv:1905.11946), trained on ImageNet at 224×224.
 
     *Lite* means without squeeze-and-excitation and with ReLU6, for small devices. Its layers are
     named ``stem_*``, ``block_00_*`` to ``block_15_*``, ``head_*`` and, at the top, ``pool``,
     ``logits`` and ``probabilities``. The last convolution's feature maps are the output of
     ``head_relu``.
 
-    Parameters
-    ----------
-    include_top
-        With the classifier of ImageNet's 1000 classes, or only up to the feature maps.
-    input_shape
-        Height, width and 3. Any height and width from 32 on, or None for one that varies; it was
-        trained at 224×224.
-    weights
-        ``"imagenet"``, or None for random ones.
+    It maps images, as :func:`preprocess` returns them, to the probabilities of 1000 classes or, without the
+    top, to feature maps of shape ``(n, height / 32, width / 32, 1280)``, rounded up. Height and width are 32
+    or more, or None for one that varies; ``weights`` None are random ones.
 
-    Returns
-    -------
-    keras.Model
-        From images, as :func:`preprocess` returns them, to probabilities of shape ``(n, 1000)`` or, without
-        the top, feature maps of shape ``(n, height / 32, width / 32, 1280)``, rounded up.
-
-    Notes
-    -----
     To fine-tune its last blocks, leave the BatchNormalization layers frozen: a frozen one keeps
     the mean and variance it has learned, which a few photographs cannot replace::
 
@@ -220,19 +206,9 @@ def backbone(
 ) -> tuple[keras.Model, Callable[[np.ndarray], np.ndarray]]:
     """Return a network without its classifier, and the function that prepares images for it.
 
-    Parameters
-    ----------
-    name
-        ``"efficientnet_lite0"``, which ships with the course, or a model of
-        ``keras.applications`` such as ``"MobileNetV2"``, which is downloaded once.
-    input_shape
-        Height, width and 3.
-
-    Returns
-    -------
-    model, preprocess
-        A ``keras.Model`` from images to feature maps, and a function from ``uint8`` or float RGB
-        of 0 to 255, shape ``(n, height, width, 3)``, to what the model takes, ``float32``.
+    ``name`` is ``"efficientnet_lite0"``, which ships with the course, or a model of ``keras.applications``
+    such as ``"MobileNetV2"``, which is downloaded once. The function takes ``uint8`` or float RGB of 0 to
+    255, shape ``(n, height, width, 3)``, to the ``float32`` that the model takes.
     """
     if name == "efficientnet_lite0":
         return efficientnet_lite0(include_top=False, input_shape=input_shape), preprocess

@@ -34,19 +34,9 @@ class Budget:
 def setup(seed: int, *, keras: bool = True) -> Budget:
     """Seed every random generator, say in one line what the notebook runs on, return its budget.
 
-    Parameters
-    ----------
-    seed
-        Seed for Python, NumPy and, with ``keras``, Keras and TensorFlow.
-    keras
-        Load Keras. ``False`` in a lesson that needs only NumPy: it then starts in a second,
-        and its budget is ``cpu`` wherever it runs.
-
-    Returns
-    -------
-    Budget
-        Chosen by the device (``gpu`` if TensorFlow sees one, else ``cpu``), unless the
-        environment variable ``NNLABS_BUDGET`` names another.
+    ``keras=False`` is for a lesson that needs only NumPy: it then starts in a second, and its budget is
+    ``cpu`` wherever it runs. Else the device chooses (``gpu`` if TensorFlow sees one), unless the environment
+    variable ``NNLABS_BUDGET`` names another budget.
     """
     import numpy as np
 

@@ -115,13 +115,3 @@ def test_every_way_to_import_is_seen(house, code, changed):
     before = digest(code)
     edit(house / file, old, new)
     assert digest(code) != before
-
-
-def test_a_definition_may_move_to_another_module(house):
-    """Only what is computed counts, not where it stands."""
-    before = digest()
-    cut = FILES.partition("\n\n\n")[2]
-    edit(house / "nnlabs/files.py", cut, "")
-    edit(house / "nnlabs/files.py", "def read", "from nnlabs.colors import _cut\n\n\ndef read")
-    edit(house / "nnlabs/colors.py", "BLUE = 1", cut)
-    assert digest() == before

@@ -69,17 +69,3 @@ def test_confusion_matrix_counts_true_classes_in_rows():
     ax = plots.confusion_matrix([0, 0, 1], [0, 1, 1])
     assert ax.images[0].get_array().tolist() == [[1, 1], [0, 1]]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "true")
-
-
-def test_every_figure_takes_an_axes():
-    _, ax = plt.subplots()
-    z, y = np.eye(2), np.arange(2)
-    for draw in (
-        lambda: plots.history({"loss": [1]}, ax=ax),
-        lambda: plots.image_grid(np.zeros((2, 4, 4)), ax=ax),
-        lambda: plots.points(z, y, ax=ax),
-        lambda: plots.decision_regions(lambda x: np.zeros(len(x), int), z, y, ax=ax),
-        lambda: plots.latent_scatter(z, y, ax=ax),
-        lambda: plots.confusion_matrix(y, y, ax=ax),
-    ):
-        assert draw() is ax

@@ -100,19 +100,7 @@ def test_a_shape_that_it_does_not_take_is_refused(name, shape, told):
 def test_without_weights_it_knows_nothing():
     with pytest.raises(ValueError, match='"imagenet" or None'):
         pretrained.efficientnet_lite0(weights="coco")
-    untrained = pretrained.efficientnet_lite0(weights=None)
-    assert untrained.count_params() == 4_694_024
-    assert untrained.predict(demo(), verbose=0).max() < 0.1
-
-
-def test_the_last_blocks_can_be_unfrozen_by_name(model):
-    last = [layer.name for layer in model.layers if layer.name.startswith(("block_15", "head"))]
-    assert [name for name in last if model.get_layer(name).weights and not name.endswith("_bn")] == [
-        "block_15_expand_conv",
-        "block_15_depthwise_conv",
-        "block_15_project_conv",
-        "head_conv",
-    ]
+    assert pretrained.efficientnet_lite0(weights=None).predict(demo(), verbose=0).max() < 0.1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
