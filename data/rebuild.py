@@ -18,7 +18,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import pickle
 import shutil
 import subprocess
@@ -236,12 +235,10 @@ def difference(name: str, content: bytes) -> str:
 
 
 def write(name: str, content: bytes) -> None:
-    """Write a file of ``data/`` whole or not at all."""
+    """Write a file of ``data/``; one that is cut short does not have its checksum."""
     path = data.DATA_DIR / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    path.write_bytes(content)
 
 
 def rebuild(name: str, *, accept: bool) -> bool:

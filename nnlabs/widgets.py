@@ -142,9 +142,9 @@ def sliders(
     """Show the pictures that ``draw`` makes along each range, and sliders to choose others.
 
     A range is ``name=(lowest, highest)`` or ``name=(lowest, highest, "what it is")``; its slider starts in
-    the middle, and two whole numbers make a slider of whole numbers. ``draw`` is called with one value for each
-    range, by name, and returns a grey picture, shape (height, width), 0 black to 1 white. ``button`` is the
-    text of a button and what it does; then the picture is drawn anew. Mouse and arrow keys work in
+    the middle, and two whole numbers make a slider of whole numbers. ``draw`` is called with one value for
+    each range, by name, and returns a grey picture, shape (height, width), 0 black to 1 white. ``button`` is
+    the text of a button and what it does; then the picture is drawn anew. Mouse and arrow keys work in
     JupyterLab, Jupyter Notebook and Colab while the notebook's kernel runs.
     """
     from IPython.display import display

@@ -41,10 +41,6 @@ def test_equal_seeds_give_equal_orders(seed):
     assert np.any(order(1) != order(2))
 
 
-def test_they_are_not_tuned():
-    assert training.minibatches(np.arange(4), 2).options().autotune.enabled is False
-
-
 def test_more_than_there_is_cannot_be_taken():
     with pytest.raises(ValueError, match="A minibatch of 5 cannot be taken from 4 examples"):
         training.minibatches(np.arange(4), 5)
