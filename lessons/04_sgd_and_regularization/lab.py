@@ -7,17 +7,17 @@
 # %% [markdown]
 # # Lab: SGD and regularisation
 #
-# You write the parts of a training loop: batches, learning-rate schedules, momentum, Adam, initial weights,
-# dropout and early stopping. Then your own functions train a network in NumPy, and at the end you build a
-# regularised network in Keras that beats the plain one.
+# The lecture gave you batches, schedules, momentum, Adam, initial weights, dropout and early stopping. Here
+# you go one step further with each: a warm-up, a momentum that looks ahead, an Adam with faults to find, its
+# successor AdamW, the initial weights of another activation, and the way back through dropout. Then your own
+# functions train a network in NumPy, and at the end you build one in Keras and look at its weights.
 #
-# Read [the lecture](../notebooks/04_sgd_and_regularization.ipynb) first; the formulas are explained there.
-# Close it while you write, and compare afterwards.
+# Read [the lecture](../notebooks/04_sgd_and_regularization.ipynb) first. After each exercise a check answers
+# in one line. If your function is not right yet, the notebook goes on with the course's own version, so you
+# can continue and come back later.
 #
-# After each exercise a check answers in one line. If your function is not right yet, the notebook goes on
-# with the course's own version, so you can continue and come back later.
-#
-# **You need:** NumPy arrays and `np.random.default_rng`, Keras layers. Lessons 02 and 03.
+# **You need:** NumPy arrays and `np.random.default_rng`, Keras layers, paper and pencil. Lessons 02 and 03.
+# About two and a half hours.
 
 # %%
 from nnlabs import data, plots, runtime
@@ -31,59 +31,32 @@ import numpy as np
 from keras import layers
 
 # %% [markdown]
-# ## 1. Batches
+# ## 1. A schedule with a warm-up
 #
-# Cut the indices $0, \dots, n - 1$ into batches of $m$, at random and **without replacement**. Return a list
-# of arrays of integers. Each index is in exactly one of them. If $m$ does not divide $n$, the last batch is
-# shorter. All random numbers come from `rng`, a `np.random.Generator`: each epoch mixes the samples anew.
+# At the very start the gradients are large and the means of the optimiser know little. So many trainings
+# begin with a **warm-up**: in the first $w$ steps the rate rises on a straight line from near zero, and
+# reaches the full rate $\varepsilon$ at $r = w$. From there it falls along half a cosine wave and is zero at
+# $r = R$.
 #
-# Example: `batches(10, 4, rng)` may give `[array([1, 0, 7, 2]), array([9, 8, 6, 4]), array([3, 5])]`.
-#
-# <details><summary>Hint</summary>
-#
-# `rng.permutation(n)` gives the indices in random order. `range(0, n, m)` gives the places where batches
-# begin. A slice that goes over the end of an array simply stops there.
-#
-# </details>
-
-
-# %% exercise="batches"
-def batches(n, m, rng):
-    """Return the indices 0, ..., n - 1 in random order, as a list of arrays of m; the last may be shorter."""
-    ### BEGIN SOLUTION
-    order = rng.permutation(n)
-    return [order[start : start + m] for start in range(0, n, m)]
-    ### END SOLUTION
-
-
-# %% check="batches" points=2
-batches = check.batches(batches)
-
-# %% [markdown]
-# ## 2. Learning-rate schedules
-#
-# Return the learning rate $\varepsilon_r$ of step $r = 1, 2, \dots, R$ (`steps` is $R$), for the three names
-#
-# - `"constant"`: $\varepsilon_r = \varepsilon$
-# - `"inverse"`: $\varepsilon_r = \varepsilon / r$
-# - `"cosine"`: $\varepsilon_r = \frac{\varepsilon}{2} \left(1 + \cos \frac{\pi r}{R}\right)$
+# Return the rate of step $r = 1, 2, \dots, R$ (`steps` is $R$, `warmup` is $w$, `rate` is $\varepsilon$).
+# With `warmup=0` it is the lecture's cosine.
 #
 # <details><summary>Hint</summary>
 #
-# Three times `if name == ...: return ...`. Test yourself: what should the cosine give for $r = R$?
+# Two cases. For the second one take the lecture's formula and ask: how many steps of the wave have passed at
+# step $r$, and how many has it in all? Try $r = w$ and $r = R$ on paper.
 #
 # </details>
 
 
 # %% exercise="schedule"
-def schedule(name, r, rate, steps):
-    """Return the learning rate of step r. name: "constant", "inverse" or "cosine"."""
+def schedule(r, rate, steps, warmup):
+    """Return the learning rate of step r: a linear warm-up, then half a cosine wave down to zero."""
     ### BEGIN SOLUTION
-    if name == "constant":
-        return rate
-    if name == "inverse":
-        return rate / r
-    return rate / 2 * (1 + np.cos(np.pi * r / steps))
+    if r <= warmup:
+        return rate * r / warmup
+    share = (r - warmup) / (steps - warmup)
+    return rate / 2 * (1 + np.cos(np.pi * share))
     ### END SOLUTION
 
 
@@ -91,81 +64,144 @@ def schedule(name, r, rate, steps):
 schedule = check.schedule(schedule)
 
 # %%
-r = np.arange(1, 201)
-for name, line in zip(("constant", "inverse", "cosine"), plots.LINES, strict=False):
-    plt.plot(r, [schedule(name, step, rate=0.5, steps=200) for step in r], line, label=name)
+for warmup, line in zip((0, 20, 100), plots.LINES, strict=False):
+    rates = [schedule(r, 0.5, 200, warmup) for r in range(1, 201)]
+    plt.plot(range(1, 201), rates, line, label=f"warmup = {warmup}")
 plt.xlabel("step $r$")
 plt.ylabel(r"learning rate $\varepsilon_r$")
 plt.legend()
 plots.show(
-    "Three schedules over 200 steps: a constant; 1/r, near zero after a few steps; half a cosine wave."
+    "Three schedules over 200 steps: each rises on a straight line for 0, 20 and 100 steps, then falls along "
+    "half a wave to zero."
 )
 
 # %% [markdown]
-# ## 3. SGD with momentum and penalty
+# ## 2. Nesterov's momentum
 #
-# One step for an array of parameters $\theta$ (of any shape) with the velocity $v$. `slope` is the gradient
-# of the loss of the batch, **without** penalty; the penalty is $\lambda \|\theta\|^2$, with $\lambda$ = `l2`.
+# Momentum takes the slope where it stands, and then moves by $v$. But it knows already where the old velocity
+# will carry it: to $\theta + \mu v$. Nesterov (1983) takes the slope **there**; in the form of Sutskever et
+# al. (2013),
 #
-# $$\tilde\nabla = \text{slope} + \lambda \nabla_\theta \|\theta\|^2, \qquad
-# v \leftarrow \mu v - \varepsilon \tilde\nabla, \qquad
-# \theta \leftarrow \theta + v$$
+# $$v_{\text{new}} = \mu v - \varepsilon\, \nabla L(\theta + \mu v), \qquad
+# \theta_{\text{new}} = \theta + v_{\text{new}}$$
 #
-# Return the new $\theta$ and the new $v$; leave the given arrays as they are. With $\mu = 0$ and $\lambda =
-# 0$ this is plain SGD.
+# `gradient` is a function: `gradient(point)` is $\nabla L$ at any point. Return the new $\theta$ and the new
+# $v$; leave the given arrays as they are. $\theta$ may have any shape.
 #
 # <details><summary>Hint</summary>
 #
-# What is the gradient of a sum of squares? (Lesson 03.) And do not write `v *= mu`: this changes the array
-# that was given.
+# First compute the point ahead. And do not write `v *= mu`: this changes the array that was given.
 #
 # </details>
 
 
-# %% exercise="sgd_step"
-def sgd_step(theta, v, slope, rate, mu, l2):
-    """Return (theta, v) after one step of SGD with momentum mu and penalty l2 * sum(theta**2)."""
+# %% exercise="nesterov_step"
+def nesterov_step(theta, v, gradient, rate, mu):
+    """Return (theta, v) after one step of Nesterov's momentum; gradient(point) is the slope there."""
     ### BEGIN SOLUTION
-    v = mu * v - rate * (slope + 2 * l2 * theta)
+    v = mu * v - rate * gradient(theta + mu * v)
     return theta + v, v
     ### END SOLUTION
 
 
-# %% check="sgd_step" points=2
-sgd_step = check.sgd_step(sgd_step)
+# %% check="nesterov_step" points=2
+nesterov_step = check.nesterov_step(nesterov_step)
 
 # %% [markdown]
-# ## 4. Adam
+# Does it help? A long bowl, $L = \frac12 (\theta_1^2 + 50\, \theta_2^2)$, both methods with the same rate and
+# $\mu = 0.9$. **Before you run the next cell, what do you expect?** Which of the two swings less?
+
+# %%
+CURVATURE = np.array([1.0, 50.0])
+ways = {
+    "momentum": [(np.array([-4.0, 1.0]), np.zeros(2))],
+    "Nesterov": [(np.array([-4.0, 1.0]), np.zeros(2))],
+}
+for _ in range(60):
+    theta, v = ways["momentum"][-1]
+    v = 0.9 * v - 0.01 * CURVATURE * theta
+    ways["momentum"].append((theta + v, v))
+    theta, v = ways["Nesterov"][-1]
+    ways["Nesterov"].append(nesterov_step(theta, v, lambda point: CURVATURE * point, 0.01, 0.9))
+
+# %%
+_, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2))
+for (name, way), line in zip(ways.items(), ("-o", "--s"), strict=True):
+    path = np.array([theta for theta, _ in way])
+    left.plot(*path.T, line, markersize=3, linewidth=1, label=name)
+    right.semilogy((CURVATURE * path**2).sum(axis=1) / 2, line, markersize=3, linewidth=1)
+left.plot(0, 0, "k*", markersize=11)
+left.set(xlabel=r"$\theta_1$", ylabel=r"$\theta_2$")
+left.legend()
+right.set(xlabel="step", ylabel="$L$")
+plots.show(
+    "Left: two ways in the plane. That of momentum swings up and down many times and overshoots; that of "
+    "Nesterov's method swings once and then goes straight. Right: the loss against the step, lower for "
+    "Nesterov's method nearly everywhere."
+)
+
+# %% [markdown]
+# Nesterov's method: across the valley momentum swings for all 60 steps, and the look-ahead damps the swing
+# after a few. From the point ahead the slope already says that the ball is about to go too far.
 #
-# One step of Adam for an array $\theta$ of any shape. $m$ and $s$ are the running means of the gradient and
-# of its square; $r = 1, 2, \dots$ is the number of this step. All operations are elementwise.
+# ## 3. Find the faults in Adam
 #
-# $$m \leftarrow \beta_1 m + (1 - \beta_1)\, \text{slope}, \qquad
-# s \leftarrow \beta_2 s + (1 - \beta_2)\, \text{slope}^2$$
+# Somebody has written one step of Adam. $\bar v$ and $q$ (in the code `v` and `q`) are the running means of
+# the slope and of its square, `r` $= 1, 2, \dots$ is the number of this step. It should be
 #
-# $$\hat m = \frac{m}{1 - \beta_1^r}, \qquad \hat s = \frac{s}{1 - \beta_2^r}, \qquad
-# \theta \leftarrow \theta - \varepsilon \frac{\hat m}{\sqrt{\hat s} + \epsilon}$$
+# $$\hat v = \frac{\bar v}{1 - \beta_1^r}, \qquad \hat q = \frac{q}{1 - \beta_2^r}, \qquad
+# \theta \leftarrow \theta - \varepsilon \frac{\hat v}{\sqrt{\hat q} + \hat\epsilon}$$
 #
-# Return the new $\theta$, $m$ and $s$. (Return $m$ and $s$, not $\hat m$ and $\hat s$: the next step
-# continues with the uncorrected ones.)
+# and it returns $\theta$ and the two means, which go into the next step. It runs, its first step is right
+# (for slopes that are not tiny), and yet it does not train.
+
+
+# %%
+def faulty_adam_step(theta, v, q, r, slope, rate, beta1, beta2, epsilon):
+    v = beta1 * v + (1 - beta1) * slope
+    q = beta2 * q + (1 - beta2) * slope**2
+    v_hat = v / (1 - beta1 * r)
+    q_hat = q / (1 - beta2 * r)
+    return theta - rate * v_hat / np.sqrt(q_hat + epsilon), v_hat, q_hat
+
+
+# %% [markdown]
+# A good test has an answer that you know. With a constant slope $g$ both corrected means are exactly $g$ and
+# $g^2$ at every step (the lecture says why), so every step has the length
+# $\varepsilon\,\frac{g}{g + \hat\epsilon}$. Here are two such tests, with $\varepsilon = 0.1$ and $g = 1$,
+# then $g = 10^{-6}$:
+
+# %%
+for g in (1.0, 1e-6):
+    theta, v, q, moves = 0.0, 0.0, 0.0, []
+    for r in (1, 2, 3):
+        with np.errstate(invalid="ignore"):  # the root of a negative number is nan
+            before, (theta, v, q) = theta, faulty_adam_step(theta, v, q, r, g, 0.1, 0.9, 0.999, 1e-7)
+        moves.append(theta - before)
+    print(f"g = {g}: the steps are {np.round(moves, 4)}, right is {-0.1 * g / (g + 1e-7):.4f} each time")
+
+# %% [markdown]
+# There are **three** faults. Find them and write the step as it should be. (Mend one, and run the two
+# tests with your version: what changed?)
 #
 # <details><summary>Hint</summary>
 #
-# Translate line by line, with new names for the corrected values, such as `m_hat`. Look where the small
-# $\epsilon$ stands: inside or outside the root?
+# Two of the faults spoil every step after the first, the third one shows only for small slopes. Compare
+# formula and code character by character: products and powers, what is under the root,
+# what is returned.
 #
 # </details>
 
 
 # %% exercise="adam_step"
-def adam_step(theta, m, s, r, slope, rate, beta1, beta2, epsilon):
-    """Return (theta, m, s) after step r = 1, 2, ... of Adam."""
+def adam_step(theta, v, q, r, slope, rate, beta1, beta2, epsilon):
+    """Return (theta, v, q) after step r = 1, 2, ... of Adam."""
     ### BEGIN SOLUTION
-    m = beta1 * m + (1 - beta1) * slope
-    s = beta2 * s + (1 - beta2) * slope**2
-    m_hat = m / (1 - beta1**r)
-    s_hat = s / (1 - beta2**r)
-    return theta - rate * m_hat / (np.sqrt(s_hat) + epsilon), m, s
+    v = beta1 * v + (1 - beta1) * slope
+    q = beta2 * q + (1 - beta2) * slope**2
+    v_hat = v / (1 - beta1**r)
+    q_hat = q / (1 - beta2**r)
+    return theta - rate * v_hat / (np.sqrt(q_hat) + epsilon), v, q
     ### END SOLUTION
 
 
@@ -173,30 +209,63 @@ def adam_step(theta, m, s, r, slope, rate, beta1, beta2, epsilon):
 adam_step = check.adam_step(adam_step)
 
 # %% [markdown]
-# ## 5. Initial weights
+# ## 4. AdamW
 #
-# Return a random matrix $W$ of shape $(n_{out}, n_{in})$, a row for each unit, from a normal distribution
-# (or a uniform one) with mean 0 and
-#
-# - `kind="glorot"`: variance $2 / (n_{in} + n_{out})$
-# - `kind="he"`: variance $2 / n_{in}$
-#
-# All random numbers come from `rng`.
+# With SGD an $\mathbb{L}^2$ penalty $\frac{\lambda}{2} \|\theta\|^2$ adds $\lambda\theta$ to the slope, and
+# each step shrinks $\theta$ by the factor $1 - \varepsilon\lambda$. With Adam the sum is divided by its own
+# size: where slopes are large, the penalty is divided by a large number and hardly acts. AdamW (Loshchilov &
+# Hutter, 2019) leaves the slope alone. It makes Adam's step with the slope of the loss, **and beside it**
+# takes the share $\varepsilon\lambda$ of the **old** $\theta$ away. Write the formula, then the step; `decay`
+# is $\lambda$, a number or an array of the shape of $\theta$.
 #
 # <details><summary>Hint</summary>
 #
-# `rng.standard_normal(shape)` has variance 1. What is the variance of $c Z$, if $Z$ has variance 1?
-# (A uniform number between $-c$ and $c$ has the variance $c^2 / 3$.)
+# You have `adam_step`. What does it do to $\theta$, and what has to come on top? With `slope` always 0, AdamW
+# is nothing but the shrinking.
+#
+# </details>
+
+
+# %% exercise="adamw_step"
+def adamw_step(theta, v, q, r, slope, rate, beta1, beta2, epsilon, decay):
+    """Return (theta, v, q) after step r = 1, 2, ... of AdamW."""
+    ### BEGIN SOLUTION
+    moved, v, q = adam_step(theta, v, q, r, slope, rate, beta1, beta2, epsilon)
+    return moved - rate * decay * theta, v, q
+    ### END SOLUTION
+
+
+# %% check="adamw_step" points=2
+adamw_step = check.adamw_step(adamw_step)
+
+# %% [markdown]
+# ## 5. Derive it: initial weights for a leaky ReLU
+#
+# A **leaky ReLU** with slope $\alpha$ lets a part of the negative half through: $\phi(a) = a$ for $a > 0$ and
+# $\phi(a) = \alpha a$ for $a \le 0$. For $\alpha = 0$ it is ReLU, for $\alpha = 1$ the identity.
+#
+# On paper: let $a = \sum_j W_{ij} h_j$ have a distribution that is symmetric around 0. Express
+# $E\, \phi(a)^2$ by $E\, a^2$. With $E\, a^2 = n_{in} \text{Var}(W) E(h_j^2)$ from the lecture, which
+# variance of the weights keeps the mean square from layer to layer?
+#
+# Then return such weights, of shape $(n_{out}, n_{in})$, **uniform** on an interval $(-c, c)$. All random
+# numbers come from `rng`. For $\alpha = 0$ the variance must be He's.
+#
+# <details><summary>Hint</summary>
+#
+# Half of the values of $a$ are positive, half negative: $E\, \phi(a)^2$ is the mean of two terms. And what is
+# the variance of a number that is uniform on $(-c, c)$? It is the integral of $x^2 / (2c)$ from $-c$ to $c$.
 #
 # </details>
 
 
 # %% exercise="initialise"
-def initialise(n_in, n_out, kind, rng):
-    """Return random weights of shape (n_out, n_in). kind: "glorot" or "he"."""
+def initialise(n_in, n_out, alpha, rng):
+    """Return uniform weights (n_out, n_in) that keep the mean square of leaky ReLUs with slope alpha."""
     ### BEGIN SOLUTION
-    variance = 2 / n_in if kind == "he" else 2 / (n_in + n_out)
-    return np.sqrt(variance) * rng.standard_normal((n_out, n_in))
+    variance = 2 / ((1 + alpha**2) * n_in)
+    c = np.sqrt(3 * variance)
+    return rng.uniform(-c, c, size=(n_out, n_in))
     ### END SOLUTION
 
 
@@ -204,33 +273,52 @@ def initialise(n_in, n_out, kind, rng):
 initialise = check.initialise(initialise)
 
 # %% [markdown]
-# ## 6. Dropout
+# Does the mean square stay? Twenty layers of 300 units with $\alpha = 0.3$:
+
+# %%
+for seed in range(3):
+    rng = np.random.default_rng(seed)
+    h, squares = rng.standard_normal((200, 300)), []
+    for _ in range(20):
+        a = h @ initialise(300, 300, 0.3, rng).T
+        h = np.where(a > 0, a, 0.3 * a)
+        squares.append(np.mean(h**2))
+    print("mean square after layers 1, 5, 10, 20:", *(f"{squares[k - 1]:.2f}" for k in (1, 5, 10, 20)))
+
+# %% [markdown]
+# ## 6. Derive it: the way back through dropout
 #
-# `h` holds the activations of a layer, a row for each sample. In training, set each entry to zero with
-# probability $p$, independently, and multiply the others by $1 / (1 - p)$. In inference (`training` is
-# `False`) return `h` as it is. All random numbers come from `rng`.
+# A layer computes $a$ (samples, units). Then come ReLU and dropout,
+# $h = \frac{\text{mask}}{1 - p} \max(0, a)$, with a mask of zeros (probability $p$) and ones, an own random
+# number for each entry. Lesson 03 gives you $s = \partial R / \partial h$, an array of the same shape. You
+# need $\partial R / \partial a$ (the $\delta$ of the layer).
+#
+# Write the derivative of one $h$ by its $a$ on paper. Then return **two things**: the array $h$, and a
+# function `back` with `back(s)` $= \partial R / \partial a$. All random numbers come from `rng`.
 #
 # <details><summary>Hint</summary>
 #
-# `rng.random(h.shape)` gives a number between 0 and 1 for each entry. With which probability is it smaller
-# than $p$? A mask of True and False can be multiplied with an array.
+# `rng.random(a.shape)` gives a number between 0 and 1 for each entry. A function that is defined inside a
+# function can use the variables of the outer one. Which mask must `back` use?
 #
 # </details>
 
 
-# %% exercise="dropout"
-def dropout(h, p, rng, training):
-    """Return h (samples, units) after dropout with probability p of dropping."""
+# %% exercise="relu_dropout"
+def relu_dropout(a, p, rng):
+    """Return h, and the function back(s) that takes s = dR/dh to dR/da."""
     ### BEGIN SOLUTION
-    if not training:
-        return h
-    kept = rng.random(h.shape) >= p
-    return kept * h / (1 - p)
+    factor = (rng.random(a.shape) >= p) / (1 - p)
+
+    def back(s):
+        return s * factor * (a > 0)
+
+    return factor * np.maximum(0, a), back
     ### END SOLUTION
 
 
-# %% check="dropout" points=2
-dropout = check.dropout(dropout)
+# %% check="relu_dropout" points=3
+relu_dropout = check.relu_dropout(relu_dropout)
 
 # %% [markdown]
 # ## 7. Early stopping
@@ -273,15 +361,28 @@ early_stopping = check.early_stopping(early_stopping)
 # %% [markdown]
 # ## Your functions train a network
 #
-# A network 64-128-10 on 200 of scikit-learn's digits, with your batches, your schedule, your optimisers,
-# your initial weights and your dropout. The backward pass is that of lesson 03; look where the mask of
-# dropout comes in.
+# A network 64-128-10 on 200 of scikit-learn's digits, with your schedule, your optimisers, your initial
+# weights and your layer with dropout. All weights and biases stand in **one** vector $\theta$, so that an
+# optimiser moves them in one step; `unpack` cuts it into its four arrays.
 
 # %%
 digits = data.digits()
 x, y = digits.x_train.reshape(-1, 64) / 16, np.eye(10)[digits.y_train]
 x_train, y_train, x_val, y_val = x[:200], y[:200], x[200:], y[200:]
 print("training", x_train.shape, "validation", x_val.shape)
+
+# %%
+SHAPES = [(128, 64), (128,), (10, 128), (10,)]
+CUTS = np.cumsum([np.prod(shape) for shape in SHAPES])[:-1]
+IS_WEIGHT = np.concatenate([np.full(np.prod(shape), float(len(shape) == 2)) for shape in SHAPES])
+
+
+def unpack(theta):
+    return [part.reshape(shape) for part, shape in zip(np.split(theta, CUTS), SHAPES, strict=True)]
+
+
+def pack(arrays):
+    return np.concatenate([array.ravel() for array in arrays])
 
 
 # %%
@@ -290,138 +391,168 @@ def softmax(a):
     return f / f.sum(axis=1, keepdims=True)
 
 
-def loss(W1, b1, W2, b2, x, y):
+def loss(theta, x, y):
+    W1, b1, W2, b2 = unpack(theta)
     f = softmax(np.maximum(0, x @ W1.T + b1) @ W2.T + b2)
     return -np.mean(np.log(np.sum(f * y, axis=1) + 1e-30))
 
 
-def slopes(W1, b1, W2, b2, x, y, p, rng):
-    h = np.maximum(0, x @ W1.T + b1)
-    dropped = dropout(h, p, rng, True)
-    mask = dropped / np.where(h > 0, h, 1)  # 0 or 1 / (1 - p); also 0 where ReLU is flat: phi' is in it
-    delta = (softmax(dropped @ W2.T + b2) - y) / len(x)
-    back = delta @ W2 * mask
-    return back.T @ x, back.sum(axis=0), delta.T @ dropped, delta.sum(axis=0)
+def slopes(theta, x, y, p, rng):
+    W1, b1, W2, b2 = unpack(theta)
+    h, back = relu_dropout(x @ W1.T + b1, p, rng)
+    delta2 = (softmax(h @ W2.T + b2) - y) / len(x)
+    delta1 = back(delta2 @ W2)
+    return pack([delta1.T @ x, delta1.sum(axis=0), delta2.T @ h, delta2.sum(axis=0)])
+
+
+# %% [markdown]
+# `decay` is $\lambda$ for the weights; `IS_WEIGHT` keeps it from the biases. The $\mathbb{L}^2$ penalty of
+# Nesterov's run is $\frac{\lambda}{2} \|W\|^2$, with the gradient $\lambda W$.
 
 
 # %%
-def train(epochs, optimizer="sgd", rate=0.1, p=0.0, l2=0.0, m=20, seed=0):
-    """Return the training and the validation loss after each epoch."""
+def train(epochs, optimizer="Nesterov", rate=0.1, p=0.0, decay=0.0, m=20, seed=0):
+    """Return the training and the validation loss after each epoch, both without dropout."""
     rng = np.random.default_rng(seed)
-    theta = [initialise(64, 128, "he", rng), np.zeros(128), initialise(128, 10, "he", rng), np.zeros(10)]
-    v, s = ([np.zeros_like(array) for array in theta] for _ in range(2))
-    curves, r, steps = [], 0, epochs * len(batches(len(x_train), m, rng))
+    theta = pack([initialise(64, 128, 0, rng), np.zeros(128), initialise(128, 10, 0, rng), np.zeros(10)])
+    v, q, r, curves = np.zeros_like(theta), np.zeros_like(theta), 0, []
+    steps = epochs * len(x_train) // m
     for _ in range(epochs):
-        for B in batches(len(x_train), m, rng):
+        for B in rng.permutation(len(x_train)).reshape(-1, m):
             r += 1
-            eps = schedule("cosine", r, rate, steps)
-            for i, slope in enumerate(slopes(*theta, x_train[B], y_train[B], p, rng)):
-                if optimizer == "sgd":
-                    penalty = l2 if theta[i].ndim == 2 else 0.0  # weights only
-                    theta[i], v[i] = sgd_step(theta[i], v[i], slope, eps, 0.9, penalty)
-                else:
-                    theta[i], v[i], s[i] = adam_step(theta[i], v[i], s[i], r, slope, eps, 0.9, 0.999, 1e-7)
-        curves.append((loss(*theta, x_train, y_train), loss(*theta, x_val, y_val)))
+            eps = schedule(r, rate, steps, steps // 20)
+            if optimizer == "Nesterov":
+
+                def gradient(point, B=B):
+                    return slopes(point, x_train[B], y_train[B], p, rng) + decay * IS_WEIGHT * point
+
+                theta, v = nesterov_step(theta, v, gradient, eps, 0.9)
+            else:
+                slope = slopes(theta, x_train[B], y_train[B], p, rng)
+                theta, v, q = adamw_step(theta, v, q, r, slope, eps, 0.9, 0.999, 1e-7, decay * IS_WEIGHT)
+        curves.append((loss(theta, x_train, y_train), loss(theta, x_val, y_val)))
     return np.array(curves)
 
 
 # %% [markdown]
-# The losses are computed without dropout, on all units. **Before you run the next cell, what do you expect?**
-# In which runs does the training loss go to zero? In which does the validation loss rise again?
+# **Before you run the next cell, what do you expect?** In which runs does the training loss go to zero? In
+# which does the validation loss rise again?
 
 # %%
-EPOCHS = budget.pick(smoke=40, cpu=100)
+EPOCHS, SEEDS = budget.pick(smoke=(40, 1), cpu=(100, 3))
 RUNS = {
-    "SGD, momentum": {},
-    "Adam": {"optimizer": "adam", "rate": 0.003},
-    "momentum, dropout 0.5": {"p": 0.5},
-    "momentum, L2": {"l2": 1e-3},
+    "Nesterov": {},
+    "Nesterov, dropout 0.5": {"p": 0.5},
+    "Adam": {"optimizer": "AdamW", "rate": 0.003},
+    "AdamW": {"optimizer": "AdamW", "rate": 0.003, "decay": 0.3},
 }
-figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.6), sharex=True)
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.8), sharex=True)
 for (name, options), line in zip(RUNS.items(), plots.LINES, strict=True):
-    curves = train(EPOCHS, **options)
-    best, last = early_stopping(curves[:, 1].tolist(), patience=10)
-    print(f"{name:22} validation loss {curves[-1, 1]:.3f}; patience 10 stops at {last}, best epoch {best}")
-    left.semilogy(1 + np.arange(EPOCHS), curves[:, 0], line)
-    right.plot(1 + np.arange(EPOCHS), curves[:, 1], line, label=name)
+    curves = np.array([train(EPOCHS, seed=seed, **options) for seed in range(SEEDS)])
+    stops = [early_stopping(curve.tolist(), patience=10) for curve in curves[:, :, 1]]
+    print(f"{name:22} validation loss at the end {np.round(curves[:, -1, 1], 3)}, (best, last) epoch {stops}")
+    left.semilogy(1 + np.arange(EPOCHS), curves[:, :, 0].mean(axis=0), line)
+    right.plot(1 + np.arange(EPOCHS), curves[:, :, 1].mean(axis=0), line, label=name)
 left.set(xlabel="epoch", ylabel="cross-entropy", title="training")
 right.set(xlabel="epoch", title="validation", ylim=(0.2, 0.45))
-figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+figure.legend(loc="outside lower center", ncols=4, fontsize=9)
 plots.show(
-    "Cross-entropy against the epochs for four runs, training on the left, validation on the right. The run "
-    "with plain momentum goes down fastest in training and rises in validation; the other three stay low."
+    "Cross-entropy against the epochs for four kinds of runs, training on the left, validation on the right, "
+    "each the mean of the seeds. Nesterov goes down fastest in training and rises in validation. With "
+    "dropout the training loss ends lowest and the validation loss, too. AdamW ends above Adam in training "
+    "and below it in validation."
 )
 
 # %% [markdown]
-# Look first at the two lines of momentum, without and with dropout. In training both go to zero: with dropout
+# Look first at the two lines of Nesterov, without and with dropout. In training both go to zero: with dropout
 # the network learns its 200 digits by heart, too, only later. But its validation loss stays low, and that of
-# plain momentum rises. With L2 the training loss cannot go to zero. Then look at the printed lines: with a
-# patience of 10, the runs stop at very different epochs. Early stopping saves time, but it does not know what
-# would have come.
+# the plain run rises. Adam rises less; it makes smaller steps here and has not gone as far down in training,
+# so this does not say that Adam regularises. AdamW keeps the training loss up and ends below Adam, from each
+# seed. Then look at the printed epochs: with a patience of 10, the runs stop at very different epochs. Early
+# stopping saves time, but it does not know what would have come.
 #
 # ## 8. A regularised network in Keras
 #
 # Build (do not compile) a network **784-128-128-10**: ReLU in the two hidden layers, softmax at the end, and
 #
-# - an $\mathbb{L}^2$ penalty with $\lambda$ = `l2` on the **weights** of all three `Dense` layers, and on no
-#   bias;
-# - dropout with probability `p_input` on the input and `p_hidden` after each hidden layer;
-# - Keras's own initialisers.
+# - an $\mathbb{L}^1$ penalty with $\lambda$ = `l1` on the weights of the **first** `Dense` layer;
+# - an $\mathbb{L}^2$ penalty with $\lambda$ = `l2` on the weights of the **other two**; on no bias;
+# - dropout with probability `p` after each hidden layer, none on the input.
 #
 # <details><summary>Hint</summary>
 #
-# `keras.Sequential([...])`, beginning with `keras.Input((784,))`. Look up `kernel_regularizer` and
-# `keras.regularizers.L2`. Dropout is a layer of its own.
+# `keras.Sequential([...])`, beginning with `keras.Input((784,))`. `keras.regularizers` has a class for each
+# of the two penalties.
 #
 # </details>
 
 
 # %% exercise="build_model"
-def build_model(l2, p_input, p_hidden):
-    """Return a keras.Model 784-128-128-10 with L2 penalty and dropout."""
+def build_model(l1, l2, p):
+    """Return a keras.Model 784-128-128-10 with an L1 penalty, L2 penalties and dropout."""
     ### BEGIN SOLUTION
-    penalty = keras.regularizers.L2(l2)
+    sparse, small = keras.regularizers.L1(l1), keras.regularizers.L2(l2)
     return keras.Sequential(
         [
             keras.Input((784,)),
-            layers.Dropout(p_input),
-            layers.Dense(128, activation="relu", kernel_regularizer=penalty),
-            layers.Dropout(p_hidden),
-            layers.Dense(128, activation="relu", kernel_regularizer=penalty),
-            layers.Dropout(p_hidden),
-            layers.Dense(10, activation="softmax", kernel_regularizer=penalty),
+            layers.Dense(128, activation="relu", kernel_regularizer=sparse),
+            layers.Dropout(p),
+            layers.Dense(128, activation="relu", kernel_regularizer=small),
+            layers.Dropout(p),
+            layers.Dense(10, activation="softmax", kernel_regularizer=small),
         ]
     )
     ### END SOLUTION
 
 
-# %% check="build_model" points=3
+# %% check="build_model" points=2
 build_model = check.build_model(build_model)
 
 # %% [markdown]
-# Does it help? 1,000 images of MNIST, the plain network and the regularised one, twice each, validated on
-# 2,000 others. (There is no choice to make here, so there is no need for the test set.)
+# Does it help? 1,000 images of MNIST, the plain network and the regularised one, from three seeds each,
+# validated on 2,000 others.
 
 # %%
 mnist = data.mnist()
 images, labels = mnist.x_train.reshape(-1, 784).astype("float32") / 255, mnist.y_train
 
 
-def validation_accuracy(seed, epochs=EPOCHS // 2, **options):
+def trained_model(seed, epochs=EPOCHS // 2, **options):
+    """Return a trained model and its validation accuracy."""
     keras.utils.set_random_seed(seed)
     model = build_model(**options)
     rate = keras.optimizers.schedules.CosineDecay(0.05, decay_steps=epochs * 1000 // 50)
     optimizer = keras.optimizers.SGD(rate, momentum=0.9)
     model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(images[:1000], labels[:1000], batch_size=50, epochs=epochs, verbose=0)
-    return model.evaluate(images[50_000:52_000], labels[50_000:52_000], batch_size=500, verbose=0)[1]
+    return model, model.evaluate(images[50_000:52_000], labels[50_000:52_000], batch_size=500, verbose=0)[1]
 
 
 # %%
-plain = [validation_accuracy(seed, l2=0.0, p_input=0.0, p_hidden=0.0) for seed in (0, 1)]
-regularised = [validation_accuracy(seed, l2=1e-3, p_input=0.2, p_hidden=0.3) for seed in (0, 1)]
-print(f"plain {np.round(plain, 3)}, regularised {np.round(regularised, 3)}")
-runtime.result("lab_regularised_minus_plain_accuracy", np.mean(regularised) - np.mean(plain), at_least=0.005)
+plain = [trained_model(seed, l1=0.0, l2=0.0, p=0.0) for seed in range(3)]
+regularised = [trained_model(seed, l1=3e-4, l2=1e-3, p=0.3) for seed in range(3)]
+accuracies = np.array([[accuracy for _, accuracy in models] for models in (plain, regularised)])
+print(f"plain {np.round(accuracies[0], 3)}, regularised {np.round(accuracies[1], 3)}")
+gain = accuracies[1].mean() - accuracies[0].mean()
+runtime.result("lab_regularised_minus_plain_accuracy", gain, at_least=0.005)
+
+# %% [markdown]
+# And what do the two networks look at? Each hidden unit has 784 weights, one for each pixel: a picture. Grey
+# is 0, black negative, white positive. **Before you run the next cell, what do you expect?** At the border
+# all digits are black: what are the weights there, without and with the penalty?
+
+# %%
+for name, (model, _) in [("without penalty", plain[0]), ("with the L1 penalty", regularised[0])]:
+    W = model.get_weights()[0]
+    loudest = np.argsort(-np.linalg.norm(W, axis=0))[:20]
+    print(f"{name}: {np.mean(np.abs(W) < 1e-3):.0%} of the weights of layer 1 are below 0.001")
+    plots.image_grid(W.T[loudest].reshape(-1, 28, 28), columns=10)
+    plots.show(f"The weights of 20 hidden units {name}, as pictures of 28 by 28 pixels.")
+
+# %% [markdown]
+# Without the penalty each picture is full of noise up to the border: the random start, which no gradient has
+# ever changed. (A pixel that is always 0 has the slope 0. Why?) With $\mathbb{L}^1$ the noise is gone. What
+# is left are dark and light patches in the middle, where the strokes are.
 
 # %% [markdown] question="which-set" points=2
 # **Question.** A friend trains twenty networks with different $\lambda$ and $p$, computes the test accuracy
@@ -445,7 +576,7 @@ runtime.result("lab_regularised_minus_plain_accuracy", np.mean(regularised) - np
 # input $\sum_j W_{ij} h_j$ would be $1 / (1 - p)$ times as large as it was trained for (twice, for
 # $p = 0.5$). One can repair it by multiplying the weights, or the activations, by $1 - p$ in inference, as in
 # the first papers. For a linear layer the mean over the masks can be taken into the sum,
-# $E \sum_j W_{ij} \mu_j h_j = (1 - p) \sum_j W_{ij} h_j$, so the two are exactly proportional.
+# $E \sum_j W_{ij}\, \text{mask}_j\, h_j = (1 - p) \sum_j W_{ij} h_j$, so the two are exactly proportional.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
@@ -453,22 +584,29 @@ runtime.result("lab_regularised_minus_plain_accuracy", np.mean(regularised) - np
 #
 # No checks here.
 #
-# 1. **Nesterov's momentum.** Take the gradient at $\theta + \mu v$ in place of $\theta$. Compare both on the
-#    valley of the lecture. (Nesterov, 1983; Sutskever et al., 2013,
-#    [proceedings.mlr.press/v28/sutskever13](https://proceedings.mlr.press/v28/sutskever13.html))
-# 2. **Weight decay in Adam.** With Adam, the gradient $2\lambda\theta$ is divided by $\sqrt{\hat s}$ as well,
-#    so large gradients weaken the penalty. AdamW shrinks $\theta$ directly: $\theta \leftarrow \theta -
-#    \varepsilon \lambda \theta$ beside Adam's step. Write it; compare with `keras.optimizers.AdamW`.
-#    (Loshchilov & Hutter, 2019, [arXiv:1711.05101](https://arxiv.org/abs/1711.05101))
-# 3. **Exact zeros.** After each SGD step on the slope without penalty, replace each weight $w$ by
+# 1. **Adam with a penalty, by hand.** Put $\lambda\theta$ into Adam's slope in place of AdamW's decay. Show
+#    that the length of the very first step does not depend on $\lambda$, if the slope of the loss is 0.
+#    Compare both in `train`.
+# 2. **Exact zeros.** After each SGD step on the slope without penalty, replace each weight $w$ by
 #    $\text{sign}(w) \max(|w| - \varepsilon\lambda, 0)$. Compare the sparsity with that of the
 #    $\mathbb{L}^1$ gradient.
-# 4. **Dropout as uncertainty.** Keep dropout on in inference, predict an image 100 times, and draw the
-#    histogram of the answers, for a clear and for a doubtful digit. (Gal & Ghahramani, 2016,
-#    [arXiv:1506.02142](https://arxiv.org/abs/1506.02142))
+# 3. **Dropout as uncertainty.** Keep dropout on in inference, predict an image 100 times, and draw the
+#    histogram of the answers, for a clear and for a doubtful digit. (Gal & Ghahramani, 2016)
 #
 # ## Summary
 #
-# You wrote what happens inside `model.fit`: batches, a schedule, an optimiser; and three ways to keep a large
-# network from learning its images by heart. Back to [the
-# lecture](../notebooks/04_sgd_and_regularization.ipynb), where the references are.
+# You wrote a schedule with a warm-up, two optimisers beyond the lecture's, derived the initial weights of
+# another activation and the way back through dropout, and found three faults in an Adam that looked right.
+# Back to [the lecture](../notebooks/04_sgd_and_regularization.ipynb).
+#
+# ## References
+#
+# - Yu. Nesterov (1983). A method of solving a convex programming problem with convergence rate $O(1/k^2)$.
+#   *Soviet Mathematics Doklady* 27, 372-376.
+# - I. Sutskever, J. Martens, G. Dahl, G. Hinton (2013). On the importance of initialization and momentum in
+#   deep learning. *ICML*, PMLR 28(3), 1139-1147.
+#   [proceedings.mlr.press/v28/sutskever13](https://proceedings.mlr.press/v28/sutskever13.html)
+# - I. Loshchilov, F. Hutter (2019). Decoupled weight decay regularization. *ICLR*.
+#   [arXiv:1711.05101](https://arxiv.org/abs/1711.05101)
+# - Y. Gal, Z. Ghahramani (2016). Dropout as a Bayesian approximation. *ICML*, PMLR 48, 1050-1059.
+#   [arXiv:1506.02142](https://arxiv.org/abs/1506.02142)

@@ -1,398 +1,368 @@
-"""Checks of the lab "SGD and regularisation"."""
+"""Checks of lab 04, SGD and regularisation."""
 
 import numpy as np
 
 from nnlabs.checks import expect
 from nnlabs.checks.exercise import KERAS, exercise
 
-# ---------------------------------------------------------------- batches
-
-
-@exercise()
-def batches(n, m, rng):
-    """Return the indices 0 to n − 1 in random order, in arrays of length m; the last may be shorter."""
-    order = rng.permutation(n)
-    return [order[start : start + m] for start in range(0, n, m)]
-
-
-@batches.property
-def lists_of_indices(batches):
-    what = "batches(10, 4, rng)"
-    found = batches(10, 4, np.random.default_rng(0))
-    expect.true(found is not None, f"{what} returns None.", "is the return statement missing?")
-    expect.true(
-        isinstance(found, (list, tuple)),
-        f"{what} should return a list, it returns {type(found).__name__}.",
-        "collect the batches in a list.",
-    )
-    parts = [expect.as_array(batch) for batch in found]
-    expect.true(
-        all(part.ndim == 1 for part in parts),
-        f"{what} should give one-dimensional arrays of indices.",
-        "one array of indices a batch, all in a list.",
-    )
-    expect.true(
-        all(part.dtype.kind in "iu" for part in parts if part.size),
-        f"{what} should give integers: positions of the samples.",
-        "an index says where a sample is; it is a whole number.",
-    )
-
-
-@batches.property
-def sizes(batches):
-    for n, m, expected in ((10, 5, [5, 5]), (10, 4, [4, 4, 2]), (3, 8, [3])):
-        found = [len(batch) for batch in batches(n, m, np.random.default_rng(0))]
-        hint = "all batches but the last have exactly m samples."
-        if 0 in found:
-            hint = "what happens at the end when m divides n?"
-        elif found == expected[:-1]:
-            hint = "the last batch is shorter when m does not divide n; it still counts."
-        elif len(found) == m:
-            hint = "m is the number of samples in a batch, not the number of batches."
-        problem = f"batches({n}, {m}, rng) has batches of {found} samples, expected {expected}."
-        expect.true(found == expected, problem, hint)
-
-
-@batches.property
-def every_index_once(batches):
-    for n, m in ((10, 4), (1000, 64)):
-        indices = np.concatenate(batches(n, m, np.random.default_rng(0)))
-        expect.true(
-            indices.min() >= 0 and indices.max() < n,
-            f"batches({n}, {m}, rng) holds the indices {indices.min()} to {indices.max()}, not 0 to {n - 1}.",
-            "indices start at 0.",
-        )
-        expect.true(
-            len(indices) == len(np.unique(indices)),
-            f"In one epoch of batches({n}, {m}, rng) an index comes {np.bincount(indices).max()} times.",
-            "draw without replacement: shuffle all indices once, then cut the list into pieces.",
-        )
-
-
-@batches.property
-def mixed(batches):
-    found = np.stack(batches(100, 10, np.random.default_rng(1)))
-    expect.true(
-        found.ravel().tolist() not in (list(range(100)), list(range(99, -1, -1))),
-        "The indices are not in random order.",
-        "shuffle before you cut.",
-    )
-    neighbours = np.all(np.diff(np.sort(found)) == 1, axis=1)
-    expect.true(
-        neighbours.mean() < 0.5,
-        "Each batch holds neighbours of the original order, so the same samples meet in each epoch.",
-        "shuffle the samples, not the finished batches, nor inside them.",
-    )
-    expect.uses_generator(lambda rng: np.stack(batches(100, 10, rng)), "batches")
-
-
-# ---------------------------------------------------------------- schedules
+# 1. A schedule with a warm-up ---------------------------------------------------------------------
 
 
 @exercise(
     cases=[
-        ("constant", 3, 2, 10),
-        ("inverse", 2, 6, 10),
-        ("inverse", 20, 0.5, 100),
-        ("cosine", 2, 6, 12),
-        ("cosine", 25, 0.1, 100),
-        ("cosine", 100, 0.1, 100),
+        (1, 8.0, 10, 4),
+        (4, 8.0, 10, 4),
+        (5, 8.0, 12, 4),
+        (6, 8.0, 10, 4),
+        (7, 8.0, 10, 4),
+        (10, 8.0, 10, 4),
+        (3, 0.5, 12, 0),
+        (20, 0.1, 100, 10),
     ],
     mistakes={
-        "Steps count from 1: the first rate is the full one.": "rate / r -> rate / (r + 1)",
-        "Where is the starting rate in the 1/r schedule?": "rate / r -> 1 / r",
-        "The rate of the 1/r schedule falls with the step r, not with the number of all steps.": (
-            "rate / r -> rate / steps"
+        "There is no warm-up: what happens up to step `warmup`?": "if r <= warmup: -> if r < 0:",
+        "The warm-up begins at rate / warmup, not at the full rate.": "rate * r / warmup -> rate",
+        "The warm-up reaches the full rate at r = warmup.": "rate * r / warmup -> rate * r / steps",
+        "At r = warmup the wave is at its top: from which step does it count?": "(r - warmup) -> r",
+        "How many steps are left for the wave? At r = steps it should be at its bottom.": (
+            "(steps - warmup) -> steps"
         ),
-        "The conditions of Robbins and Monro need a slower decrease than 1/r².": "rate / r -> rate / r**2",
-        "Half a wave goes from 1 to -1; shift and halve it, so that it goes from 1 to 0.": (
-            "rate / 2 * (1 + np.cos(np.pi * r / steps)) -> rate * np.cos(np.pi * r / steps)"
+        "Half a wave of the cosine goes from 1 to -1; the rate goes from `rate` to 0.": (
+            "rate / 2 * (1 + np.cos(np.pi * (r - warmup) / (steps - warmup))) "
+            "-> rate * np.cos(np.pi * (r - warmup) / (steps - warmup))"
         ),
-        "The cosine goes from rate to 0: at the start it would be twice the rate.": "rate / 2 -> rate",
-        "Where is the starting rate in the cosine?": "rate / 2 -> 1 / 2",
-        "The angle is in radians: half a wave is π.": "np.pi * r -> r",
-        "np.cos takes radians, not degrees.": "np.pi * r -> 180 * r",
-        "A whole wave comes up again at the end; you need half of one.": "np.pi * r -> 2 * np.pi * r",
-        "This one rises: look at the sign before the cosine.": "1 + np.cos -> 1 - np.cos",
+        "A whole wave comes up again at the end; you need half of one.": "np.pi -> 2 * np.pi",
+        "np.cos takes radians, not degrees.": "np.pi -> 180",
+        "This wave begins at 0 and rises: look at the sign before the cosine.": "1 + np.cos -> 1 - np.cos",
         "This is a straight line, not a cosine.": (
-            "rate / 2 * (1 + np.cos(np.pi * r / steps)) -> rate * (1 - r / steps)"
+            "rate / 2 * (1 + np.cos(np.pi * (r - warmup) / (steps - warmup))) "
+            "-> rate * (steps - r) / (steps - warmup)"
         ),
-        "In the cosine r is the number of this step, from 1 to steps: the last rate is 0.": (
-            "pi * r -> pi * (r - 1)"
+        "Step warmup + 1 is the first of the wave, not the last of the warm-up.": (
+            "r <= warmup -> r <= warmup + 1"
         ),
     },
 )
-def schedule(name, r, rate, steps):
+def schedule(r, rate, steps, warmup):
     """Return the learning rate of step r = 1, 2, ..., steps."""
-    if name == "constant":
-        return rate
-    if name == "inverse":
-        return rate / r
-    return rate / 2 * (1 + np.cos(np.pi * r / steps))
+    if r <= warmup:
+        return rate * r / warmup
+    return rate / 2 * (1 + np.cos(np.pi * (r - warmup) / (steps - warmup)))
 
 
-# ---------------------------------------------------------------- momentum
+# 2. Nesterov's momentum ---------------------------------------------------------------------------
 
-THETA, V, SLOPE = np.array([1.0, -2.0]), np.array([4.0, -2.0]), np.array([2.0, -4.0])
+
+def double(theta):
+    return 2 * theta
+
+
+def cubes(theta):
+    return theta**3 - 1
+
+
 MATRIX = np.array([[1.0, -2.0, 0.5], [0.3, 0.0, -1.0]])
 
 
 @exercise(
     cases=[
-        (THETA, np.zeros(2), SLOPE, 3.0, 0.0, 0.0),
-        (THETA, V, SLOPE, 3.0, 0.25, 0.0),
-        (THETA, np.zeros(2), SLOPE, 3.0, 0.0, 3.0),
-        (MATRIX, MATRIX**2, MATRIX - 1, 0.05, 0.8, 0.01),
+        (np.array([3.0, 1.0]), np.array([2.0, -4.0]), double, 1.0, 0.5),
+        (np.array([1.0, -2.0]), np.zeros(2), double, 0.25, 0.9),
+        (MATRIX, MATRIX**2, cubes, 0.05, 0.8),
+        (1.5, -0.5, cubes, 0.1, 0.9),
     ],
     mistakes={
-        "This walks uphill: against the gradient is down.": "- rate -> + rate",
-        "The sign of the momentum: the old velocity goes on in its direction.": "mu * v -> -mu * v",
-        "The learning rate is missing in the velocity.": "rate * total -> total",
-        "This is PyTorch's form; here the rate is in the velocity, which points downhill.": [
-            "mu * v - rate * total -> mu * v + total",
-            "theta + new -> theta - rate * new",
-        ],
-        "In this course's form the gradient is not multiplied by 1 - mu.": (
-            "rate * total -> (1 - mu) * rate * total"
+        "This is plain momentum: at which point is the slope taken?": (
+            "ahead = theta + mu * v -> ahead = theta"
         ),
-        "mu and 1 - mu are exchanged.": "mu * v -> (1 - mu) * v",
+        "The look-ahead goes along the part of the velocity that is kept.": "theta + mu * v -> theta + v",
+        "The look-ahead goes forward, not back.": "theta + mu * v -> theta - mu * v",
+        "This walks uphill: the velocity goes against the slope.": "- rate * -> + rate *",
+        "The learning rate is missing in the velocity.": "rate * gradient -> gradient",
         "The old velocity has no effect: where is mu?": "mu * v - -> -",
-        "mu is an argument: is there a number in its place?": "mu * v -> 0.9 * v",
         "The parameters move with the new velocity, not with the old one.": "theta + new -> theta + v",
-        "The velocity is already directed downhill: add it.": "theta + new -> theta - new",
-        "That is Nesterov's step; here the parameters move by the new velocity.": (
-            "theta + new -> theta + mu * new - rate * total"
-        ),
+        "The step starts at theta; the point ahead is only for the slope.": "theta + new -> ahead + new",
         "In which order are the two results returned?": "theta + new, new -> new, theta + new",
-        "The penalty has no effect: its gradient comes on top of the slope.": " + 2 * l2 * theta -> ",
-        "The derivative of a square has a factor 2.": "2 * l2 -> l2",
-        "The sign of the penalty: it pulls the parameters towards zero.": "+ 2 * l2 -> - 2 * l2",
-        "That is the gradient of the L1 penalty; L2 is proportional to the parameter.": (
-            "2 * l2 * theta -> l2 * np.sign(theta)"
-        ),
-        "That is the penalty; its gradient, for each parameter, is wanted.": (
-            "2 * l2 * theta -> l2 * np.sum(theta**2)"
-        ),
-        "That is the penalty of each parameter; its derivative is wanted.": "2 * l2 * theta -> l2 * theta**2",
-        "The penalty is part of the gradient: the learning rate multiplies it too.": [
-            "slope + 2 * l2 * theta -> slope",
-            "rate * total -> rate * total - 2 * l2 * theta",
-        ],
+        "The velocity is already directed downhill: add it.": "theta + new, -> theta - new,",
     },
 )
-def sgd_step(theta, v, slope, rate, mu, l2):
-    """Return the parameters and the velocity after one step with momentum and L2 penalty."""
-    total = slope + 2 * l2 * theta
-    new = mu * v - rate * total
+def nesterov_step(theta, v, gradient, rate, mu):
+    """Return the parameters and the velocity after one step of Nesterov's momentum."""
+    ahead = theta + mu * v
+    new = mu * v - rate * gradient(ahead)
     return theta + new, new
 
 
-# ---------------------------------------------------------------- Adam
+# 3. Adam ------------------------------------------------------------------------------------------
+
+THETA, SLOPE = np.array([1.0, -2.0]), np.array([2.0, -4.0])
 
 
 @exercise(
     cases=[
         (THETA, np.zeros(2), np.zeros(2), 1, SLOPE, 2.0, 0.8, 0.75, 1.0),
-        (THETA, np.zeros(2), np.zeros(2), 1, SLOPE, 0.1, 0.9, 0.999, 1e-7),
+        (THETA, THETA, SLOPE**2, 2, SLOPE, 0.1, 0.5, 0.5, 0.5),
         (MATRIX, MATRIX + 1, MATRIX**2 + 9, 4, MATRIX - 1, 0.1, 0.9, 0.999, 1e-7),
         (THETA, np.zeros(2), np.zeros(2), 2, SLOPE / 1e6, 0.1, 0.8, 0.99, 1e-6),
     ],
     mistakes={
-        "The bias correction is missing: at step 1 both means are still close to zero.": [
+        "One fault is left: with a slope of 1e-6, which of the two is larger, q_hat or epsilon?": (
+            "np.sqrt(q_hat) + epsilon -> np.sqrt(q_hat + epsilon)"
+        ),
+        "One fault is left: what is 1 - beta1**r when r is large, and what is yours?": [
+            "beta1**r -> beta1 * r",
+            "beta2**r -> beta2 * r",
+        ],
+        "One fault is left in the correction of v.": "beta1**r -> beta1 * r",
+        "One fault is left in the correction of q.": "beta2**r -> beta2 * r",
+        "One fault is left: with which means does the next step go on?": "step, v, q -> step, v_hat, q_hat",
+        "Nothing is corrected any more: at step 1 both means are close to zero.": [
             " / (1 - beta1**r) -> ",
             " / (1 - beta2**r) -> ",
         ],
-        "Both means are corrected; the one of the squares is not.": " / (1 - beta2**r) -> ",
-        "Both means are corrected; the one of the gradients is not.": " / (1 - beta1**r) -> ",
         "Steps count from 1, and r is already the number of this one.": "**r -> ** (r + 1)",
-        "The corrections have a power: what does r do?": "**r -> ",
-        "The two betas are exchanged: beta1 belongs to the gradient, beta2 to its square.": (
-            "beta1, beta2, -> beta2, beta1,"
-        ),
-        "beta weighs the old mean, 1 - beta the new gradient.": [
-            "beta1 * m + (1 - beta1) * -> (1 - beta1) * m + beta1 *",
-            "beta2 * s + (1 - beta2) * -> (1 - beta2) * s + beta2 *",
-        ],
-        "s is the mean of the squares of the gradient.": "slope**2 -> slope",
-        "s is a running mean: it also falls.": [
-            "s = beta2 * s -> old, s = s, beta2 * s",
-            "s_hat = s -> s = np.maximum(s, old)\n    s_hat = s",
-        ],
-        "The root of s is missing.": "np.sqrt(s_hat) -> s_hat",
-        "epsilon stands outside the root.": "np.sqrt(s_hat) + epsilon -> np.sqrt(s_hat + epsilon)",
+        "The two betas are exchanged.": "beta1, beta2, -> beta2, beta1,",
+        "q is the mean of the squares of the slope.": "slope**2 -> slope",
+        "The root of q is missing.": "np.sqrt(q_hat) -> q_hat",
         "Keras adds epsilon before the correction; here it comes after it.": (
-            "np.sqrt(s_hat) + epsilon -> (np.sqrt(s) + epsilon) / np.sqrt(1 - beta2**r)"
+            "np.sqrt(q_hat) + epsilon -> (np.sqrt(q) + epsilon) / np.sqrt(1 - beta2**r)"
         ),
-        "epsilon is missing: what if a gradient is always zero?": " + epsilon -> ",
+        "epsilon is missing: what if a slope is always zero?": " + epsilon -> ",
         "epsilon is an argument: is there a number in its place?": " + epsilon -> + 1e-7",
-        "beta1 and beta2 are arguments: are there numbers in their place?": (
-            "m = beta1 -> beta1, beta2 = 0.9, 0.999; m = beta1"
-        ),
-        "The step divides the mean m, not the gradient of this step.": "rate * m_hat -> rate * slope",
-        "Return m and s as they are; the corrected values are for this step only.": (
-            "step, m, s -> step, m_hat, s_hat"
-        ),
+        "The step divides the mean, not the slope of this step.": "rate * v_hat -> rate * slope",
         "This walks uphill: look at the sign of the step.": "theta - step -> theta + step",
     },
 )
-def adam_step(theta, m, s, r, slope, rate, beta1, beta2, epsilon):
-    """Return parameters, mean of the gradients and mean of their squares after step r (Kingma & Ba, 2015)."""
-    m = beta1 * m + (1 - beta1) * slope
-    s = beta2 * s + (1 - beta2) * slope**2
-    m_hat = m / (1 - beta1**r)
-    s_hat = s / (1 - beta2**r)
-    step = rate * m_hat / (np.sqrt(s_hat) + epsilon)
-    return theta - step, m, s
+def adam_step(theta, v, q, r, slope, rate, beta1, beta2, epsilon):
+    """Return parameters, mean of the slopes and mean of their squares after step r (Kingma & Ba, 2015)."""
+    v = beta1 * v + (1 - beta1) * slope
+    q = beta2 * q + (1 - beta2) * slope**2
+    v_hat = v / (1 - beta1**r)
+    q_hat = q / (1 - beta2**r)
+    step = rate * v_hat / (np.sqrt(q_hat) + epsilon)
+    return theta - step, v, q
 
 
-# ---------------------------------------------------------------- initialisation
+# 4. AdamW -----------------------------------------------------------------------------------------
 
 
 @exercise(
-    rtol=0.03,  # of variances of 100 000 random numbers, whose error is 0.5 %
+    cases=[
+        (16 * THETA, np.zeros(2), np.zeros(2), 1, np.zeros(2), 0.25, 0.8, 0.75, 1.0, 0.25),
+        (THETA, np.zeros(2), np.zeros(2), 1, SLOPE, 2.0, 0.8, 0.75, 1.0, 0.25),
+        (MATRIX, MATRIX + 1, MATRIX**2 + 9, 4, MATRIX - 1, 0.1, 0.9, 0.999, 1e-7, 0.2),
+        (THETA, THETA, SLOPE**2, 3, SLOPE, 0.1, 0.9, 0.99, 1e-7, np.array([0.5, 0.0])),
+    ],
     mistakes={
-        "a normal number times c has variance c²: is there a square root missing?": (
-            "np.sqrt(variance) -> variance"
+        "decay has no effect.": "shrunk = theta * (1 - rate * decay) -> shrunk = theta",
+        "This is the penalty in the slope, which Adam divides by its size: shrink theta itself.": [
+            "shrunk = theta * (1 - rate * decay) -> shrunk = theta; slope = slope + decay * theta"
+        ],
+        "This is the penalty in the slope, with the factor 2: shrink theta itself.": [
+            "shrunk = theta * (1 - rate * decay) -> shrunk = theta; slope = slope + 2 * decay * theta"
+        ],
+        "The decay is multiplied by the rate, too.": "rate * decay -> decay",
+        "There is no factor 2: decay is no penalty that is differentiated.": (
+            "1 - rate * decay -> 1 - 2 * rate * decay"
         ),
-        "this is the variance of the other kind: are he and glorot exchanged?": '== "he" -> != "he"',
-        "half of what it should be: the factor 2 is missing.": "2 / -> 1 /",
-        "the weights still have variance 1: scale them.": "np.sqrt(variance) * -> ",
-        "n_in is the number of inputs, the columns of W.": "2 / n_in -> 2 / n_out",
-        "a uniform distribution between -c and c has variance c²/3.": (
-            "rng.standard_normal(( -> rng.uniform(-1, 1, size=("
+        "The weights grow: look at the sign of the decay.": "1 - rate * decay -> 1 + rate * decay",
+        "The decay takes a share of the old theta, not of the new one.": [
+            "shrunk = theta * (1 - rate * decay) -> shrunk = theta",
+            "return shrunk - step -> return (shrunk - step) * (1 - rate * decay)",
+        ],
+        "The decay is proportional to theta; this is its sign.": (
+            "theta * (1 - rate * decay) -> theta - rate * decay * np.sign(theta)"
         ),
-        "the square root is taken twice.": "np.sqrt(variance) -> variance**0.25",
+        "The Adam inside has a fault: does it agree with your adam_step for decay = 0?": (
+            "np.sqrt(q_hat) + epsilon -> np.sqrt(q_hat + epsilon)"
+        ),
     },
 )
-def initialise(n_in, n_out, kind, rng):
-    """Return weights of shape (n_out, n_in): Glorot & Bengio (2010) or He et al. (2015)."""
-    variance = 2 / n_in if kind == "he" else 2 / (n_in + n_out)
-    return np.sqrt(variance) * rng.standard_normal((n_out, n_in))
+def adamw_step(theta, v, q, r, slope, rate, beta1, beta2, epsilon, decay):
+    """Return parameters and both means after step r of AdamW (Loshchilov & Hutter, 2019)."""
+    shrunk = theta * (1 - rate * decay)
+    v = beta1 * v + (1 - beta1) * slope
+    q = beta2 * q + (1 - beta2) * slope**2
+    v_hat = v / (1 - beta1**r)
+    q_hat = q / (1 - beta2**r)
+    step = rate * v_hat / (np.sqrt(q_hat) + epsilon)
+    return shrunk - step, v, q
+
+
+# 5. Initial weights for a leaky ReLU --------------------------------------------------------------
+
+
+@exercise(
+    rtol=0.03,  # of 100 000 random numbers, whose standard deviation has an error of 0.2 %
+    mistakes={
+        "alpha has no effect.": "1 + alpha**2 -> 1",
+        "On the negative half h is alpha times a: what is its square?": "alpha**2 -> alpha",
+        "The two halves add up as squares, (1 + alpha)² is too much.": "1 + alpha**2 -> (1 + alpha) ** 2",
+        "Each half of the values a comes with the probability 1/2: is there a factor 2 missing?": (
+            "2 / -> 1 /"
+        ),
+        "n_in is the number of inputs of a unit, the columns of W.": "* n_in) -> * n_out)",
+        "Numbers that are uniform between -c and c have the variance c²/3.": "3 * variance -> variance",
+        "The square root is missing: what is the variance of c times Z?": (
+            "np.sqrt(3 * variance) -> 3 * variance"
+        ),
+        "These are normal numbers; uniform ones are asked for.": (
+            "rng.uniform(-c, c, (n_out, n_in)) -> c / np.sqrt(3) * rng.standard_normal((n_out, n_in))"
+        ),
+        "Half of the weights are missing: uniform between which two numbers?": "(-c, c -> (0, c",
+    },
+)
+def initialise(n_in, n_out, alpha, rng):
+    """Return weights of shape (n_out, n_in), uniform, that keep the mean square of a leaky ReLU's outputs."""
+    variance = 2 / ((1 + alpha**2) * n_in)
+    c = np.sqrt(3 * variance)
+    return rng.uniform(-c, c, (n_out, n_in))
 
 
 @initialise.property
 def shape(initialise):
-    what = "initialise(5, 3, 'he', rng)"
-    found = initialise(5, 3, "he", np.random.default_rng(0))
+    what = "initialise(5, 3, 0.1, rng)"
+    found = initialise(5, 3, 0.1, np.random.default_rng(0))
     expect.array(found, what)
     expect.close(np.zeros(np.shape(found)), np.zeros((3, 5)), what)
+    expect.uses_generator(lambda rng: initialise(6, 4, 0.1, rng), "weights")
+
+
+@initialise.case
+def spread(initialise):
+    """the standard deviation, the lowest and the highest weight of initialise(500, 200, 0.5, rng)"""
+    W = expect.as_array(initialise(500, 200, 0.5, np.random.default_rng(0)))
+    return W.std(), W.min(), W.max()
+
+
+@initialise.case
+def spread_of_relu(initialise):
+    """the standard deviation of initialise(500, 200, 0, rng)"""
+    return expect.as_array(initialise(500, 200, 0, np.random.default_rng(0))).std()
 
 
 @initialise.property
-def random_and_symmetric(initialise):
-    W = expect.as_array(initialise(500, 200, "he", np.random.default_rng(0)))
-    different = np.unique(W).size
-    expect.true(
-        different > W.size / 2,
-        f"initialise(500, 200, 'he', rng): only {different} of the 100000 weights are different.",
-        "each weight is a random number of its own, normal or uniform.",
-    )
-    expect.true(
-        max(abs(W.mean()), abs(np.median(W))) < 0.02 * W.std(),
-        f"initialise(500, 200, 'he', rng): mean {W.mean():.3g} and median {np.median(W):.3g} should be 0.",
-        "rng.random gives numbers from 0 to 1; which one is symmetric around 0?" if W.min() >= 0 else "",
-    )
-    expect.uses_generator(lambda rng: initialise(6, 4, "glorot", rng), "weights")
+def uniform(initialise):
+    W = np.sort(np.ravel(initialise(500, 200, 0.5, np.random.default_rng(0))))
+    away = np.abs(W - np.linspace(W[0], W[-1], W.size)).max() / np.ptp(W)
+    expect.true(away < 0.02, "The weights are not uniform between their lowest and their highest value.")
 
 
-@initialise.case
-def variance_he(initialise):
-    """the variance of initialise(500, 200, 'he', rng)"""
-    return np.var(initialise(500, 200, "he", np.random.default_rng(0)))
-
-
-@initialise.case
-def variance_glorot(initialise):
-    """the variance of initialise(500, 200, 'glorot', rng)"""
-    return np.var(initialise(500, 200, "glorot", np.random.default_rng(0)))
-
-
-# ---------------------------------------------------------------- dropout
+# 6. Dropout and its way back ----------------------------------------------------------------------
 
 
 @exercise(
     mistakes={
-        "this course rescales in training, so inference changes nothing.": "return h -> return (1 - p) * h",
-        "the units that are left are not rescaled, so the mean changes.": " / (1 - p) -> ",
-        "the factor makes up for what was dropped: which share is left?": " / (1 - p) -> / p",
-        "is the factor turned upside down?": " / (1 - p) -> * (1 - p)",
-        "which share of the units is left?": " / (1 - p) -> * p",
-        "in training each unit is dropped with probability p.": "if not training -> if True",
+        "What is left is not rescaled in the forward pass.": (
+            "factor * np.maximum(0, a) -> (factor > 0) * np.maximum(0, a)"
+        ),
+        "Is there a factor of the forward pass that is missing on the way back?": (
+            "s * factor * (a > 0) -> s * (factor > 0) * (a > 0)"
+        ),
+        "The slope of ReLU is missing on the way back.": "s * factor * (a > 0) -> s * factor",
+        "The mask is missing on the way back: what was dropped has no influence on the risk.": (
+            "s * factor * (a > 0) -> s * (a > 0)"
+        ),
+        "The way back draws another mask: it must be the one of the forward pass.": (
+            "return s * factor -> return s * (rng.random(a.shape) >= p) / (1 - p)"
+        ),
+        "p is the probability of dropping, not of keeping.": ">= p -> < p",
+        "Is the factor turned upside down?": "/ (1 - p) -> * (1 - p)",
+        "Which share of the units is left?": "/ (1 - p) -> / p",
+        "All samples share one mask: how many random numbers do you draw?": (
+            "rng.random(a.shape) -> rng.random(a.shape[1])"
+        ),
+        "Where is ReLU in the forward pass?": "np.maximum(0, a), back -> a, back",
     },
 )
-def dropout(h, p, rng, training):
-    """Set each entry of h (samples, units) to zero with probability p and rescale; only in training."""
-    if not training:
-        return h
-    kept = rng.random(h.shape) >= p
-    return kept * h / (1 - p)
+def relu_dropout(a, p, rng):
+    """Return ReLU(a) after dropout, and the function that takes s = dR/dh back to dR/da."""
+    factor = (rng.random(a.shape) >= p) / (1 - p)
+
+    def back(s):
+        return s * factor * (a > 0)
+
+    return factor * np.maximum(0, a), back
 
 
-@dropout.property
-def inference(dropout):
-    h = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
-    found = dropout(h, 0.25, np.random.default_rng(0), False)
-    if found is not None:
-        dropped = np.any(expect.as_array(found) == 0)
-        expect.true(not dropped, "With training=False there are zeros.", "in inference all units are there.")
-    expect.close(found, h, "dropout(h, 0.25, rng, training=False)")
+A = np.random.default_rng(0).normal(size=(300, 40))
 
 
-@dropout.property
-def in_training(dropout):
-    rng = np.random.default_rng(0)
-    h = rng.uniform(1, 2, size=(200, 50))
-    for p in (0.2, 0.5):
-        what = f"dropout(h, {p}, rng, training=True)"
-        found = dropout(h, p, rng, True)
-        expect.array(found, what)
-        found = expect.as_array(found)
-        expect.true(found.shape == h.shape, f"{what}: expected shape {h.shape}, found {found.shape}.")
-        _expect_mask(found != 0, p, what)
-        factors = found[found != 0] / h[found != 0]
+@relu_dropout.property
+def two_results(relu_dropout):
+    found = relu_dropout(A, 0.5, np.random.default_rng(1))
+    what = "relu_dropout(a, 0.5, rng)"
+    expect.true(found is not None, f"{what} returns None.", "is the return statement missing?")
+    expect.true(
+        isinstance(found, (tuple, list)) and len(found) == 2 and callable(found[1]),
+        f"{what}: expected an array and a function, found {expect.brief(found)}.",
+        "return h and the function back itself, without calling it.",
+    )
+    expect.array(found[0], "h")
+    expect.true(np.shape(found[0]) == A.shape, f"h has the shape {np.shape(found[0])}, expected {A.shape}.")
+
+
+@relu_dropout.property
+def forward(relu_dropout):
+    for p in (0.5, 0.2):
+        h = expect.as_array(relu_dropout(A, p, np.random.default_rng(1))[0])
+        expect.true(np.all(h[A < 0] == 0), "h is not 0 where a is negative.")
+        kept = h[A > 0] != 0
+        share = 1 - kept.mean()
         expect.true(
-            np.allclose(factors, 1 / (1 - p), rtol=1e-4),
-            f"{what} multiplies what it keeps by {factors[0]:.4g}, expected {1 / (1 - p):.4g}.",
+            abs(share - p) < 0.03, f"With p = {p} a share of {share:.2f} of the positive a is dropped."
+        )
+        factors = h[A > 0][kept] / A[A > 0][kept]
+        right, found = 1 / (1 - p), factors[0]
+        expect.true(
+            np.allclose(factors, right),
+            f"What is left of a is multiplied by {found:.4g}, expected {right:.4g}.",
         )
 
 
-def _expect_mask(kept, p, what):
-    """Raise unless units are dropped with probability p, each by its own random number."""
-    expect.true(not kept.all(), f"{what} drops nothing.")
-    expect.true(
-        not np.all(kept == kept[0]),
-        f"{what} drops the same units in every row.",
-        "each sample of the batch has its own mask: how many random numbers do you draw?",
+@relu_dropout.property
+def masks(relu_dropout):
+    ones = np.ones((40, 30))
+    expect.uses_generator(lambda rng: relu_dropout(ones, 0.5, rng)[0], "masks")
+    kept = np.stack(
+        [expect.as_array(relu_dropout(ones, 0.5, np.random.default_rng(i))[0]) != 0 for i in range(9)]
     )
+    expect.true(not np.all(kept == kept[:, :1]), "The same units are dropped in every row.")
     expect.true(
-        not np.all(kept == kept[:, :1]),
-        f"{what} drops whole rows.",
-        "units are dropped independently, not whole samples.",
+        not np.all(kept == kept[:, :, :1]), "Whole rows are dropped.", "a unit is dropped, not a sample."
     )
-    share = 1 - kept.mean()
-    expect.true(
-        abs(share - p) < 0.03,
-        f"{what} drops {share:.0%} of the units, expected about {p:.0%}.",
-        "p is the probability of dropping, not of keeping."
-        if abs(share - (1 - p)) < 0.03
-        else "compare a random number between 0 and 1 with p, one for each entry.",
-    )
+    counts = kept.sum(axis=2)
+    problem = "The same number of units is dropped in every row, or in every call."
+    hint = "each unit is dropped by its own random number."
+    expect.true(np.ptp(counts) > 0 and np.ptp(counts.sum(axis=1)) > 0, problem, hint)
 
 
-@dropout.property
-def independent(dropout):
-    h, rng = np.ones((10, 10)), np.random.default_rng(3)
-    expect.close(dropout(h, 0.0, rng, True), h, "dropout(h, 0.0, rng, training=True)")
-    expect.uses_generator(lambda rng: dropout(h, 0.5, rng, True), "masks")
-    masks = np.stack([expect.as_array(dropout(h, 0.5, rng, True)) != 0 for _ in range(20)])
-    expect.true(
-        np.ptp(masks.sum(axis=(1, 2))) > 0 and np.ptp(masks.sum(axis=2)) > 0,
-        "Each call of dropout drops the same number of units, in every row or in all.",
-        "each unit is dropped by its own random number.",
+@relu_dropout.property
+def way_back(relu_dropout):
+    h, back = relu_dropout(A, 0.2, np.random.default_rng(1))
+    s = np.random.default_rng(2).normal(size=A.shape)
+    found, again = back(s.copy()), back(s.copy())
+    expect.close(
+        found,
+        again,
+        "back(s), called twice",
+        "The way back draws another mask: it must be the one of the forward pass.",
     )
+    expect.true(np.shape(found) == A.shape, f"back(s) has the shape {np.shape(found)}, expected {A.shape}.")
+    h = expect.as_array(h)
+    for place, where in {"dropped": (h == 0) & (A > 0), "kept": h != 0, "below 0": A < 0}.items():
+        right = s / (1 - 0.2) if place == "kept" else 0 * s  # h is linear in a there
+        wrong = where & ~np.isclose(found, right, rtol=1e-4, atol=1e-6)
+        problem = (
+            f"p = 0.2: back(s) is wrong for {wrong.sum()} of the {where.sum()} entries where a is {place}"
+        )
+        if wrong.any():
+            example = [expect.brief(float(values[wrong][0])) for values in (A, s, right, np.asarray(found))]
+            text = "; for example a = {}, s = {}: expected {}, found {}."
+            raise expect.WrongError(problem + text.format(*example))
 
 
-# ---------------------------------------------------------------- early stopping
+# 7. Early stopping ---------------------------------------------------------------------------------
 
 
 @exercise(
@@ -455,7 +425,7 @@ def early_stopping(curve, patience):
     return best, epoch
 
 
-# ---------------------------------------------------------------- a regularised model
+# 8. A regularised network in Keras ----------------------------------------------------------------
 
 
 @exercise(
@@ -464,40 +434,45 @@ def early_stopping(curve, patience):
         "which output activation?": ', activation="softmax" -> ',
         "the outputs are probabilities that sum to 1.": '"softmax" -> "sigmoid"',
         "is there a ReLU in the hidden layers?": ', activation="relu" -> ',
-        "use kernel_regularizer in each Dense layer.": ", kernel_regularizer=penalty -> ",
+        "use kernel_regularizer in each Dense layer.": [
+            ", kernel_regularizer=sparse -> ",
+            ", kernel_regularizer=small -> ",
+        ],
         "the biases are penalised too; only weights should be.": (
-            "=penalty -> =penalty, bias_regularizer=penalty"
+            "kernel_regularizer=small -> kernel_regularizer=small, bias_regularizer=small"
         ),
         "the biases are penalised instead of the weights.": "kernel_regularizer -> bias_regularizer",
-        "this is the L1 penalty.": "L2(l2) -> L1(l2)",
+        "which layer has which penalty?": "sparse, small = L1(l1), L2(l2) -> small, sparse = L1(l1), L2(l2)",
+        "L1 belongs to the first Dense layer only, L2 to the others.": "L1(l1), L2(l2) -> L1(l1), L1(l1)",
+        "the first Dense layer has no L2 penalty.": "sparse, small = L1(l1) -> sparse, small = L1L2(l1, l2)",
         "there is a factor 1/2 too many.": "L2(l2) -> L2(l2 / 2)",
-        "use the argument l2: 0.01 is only Keras's default.": "L2(l2) -> L2()",
-        "the input is not dropped: is there a Dropout before the first Dense?": (
-            "Dropout(p_input)(image) -> image"
+        "use the arguments: 0.01 is only Keras's default.": "L1(l1), L2(l2) -> L1(), L2()",
+        "there is no dropout on the input here.": "(image)\n -> (Dropout(p)(image))\n",
+        "dropout is missing after the hidden layers.": "Dropout(p)(x) -> x",
+        "dropped outputs would be missing answers: no dropout after the last layer.": (
+            "(image, x) -> (image, Dropout(p)(x))"
         ),
-        "dropout is missing after the hidden layers.": "Dropout(p_hidden)(x) -> x",
-        "the two probabilities are exchanged.": "p_input, p_hidden -> p_hidden, p_input",
-        "Keras's Dropout takes the probability of dropping.": "Dropout(p -> Dropout(1 - p",
+        "Keras's Dropout takes the probability of dropping.": "Dropout(p) -> Dropout(1 - p)",
     },
 )
-def build_model(l2, p_input, p_hidden):
-    """Return a network 784-128-128-10 with L2 penalty on the weights and dropout."""
+def build_model(l1, l2, p):
+    """Return a network 784-128-128-10 with L1, then L2 penalties on the weights, and dropout."""
     import keras
     from keras.layers import Dense, Dropout
+    from keras.regularizers import L1, L1L2, L2  # noqa: F401 (the mistakes use L1L2)
 
-    penalty = keras.regularizers.L2(l2)
+    sparse, small = L1(l1), L2(l2)
     image = keras.Input((784,))
-    x = Dropout(p_input)(image)
-    x = Dense(128, activation="relu", kernel_regularizer=penalty)(x)
-    x = Dropout(p_hidden)(x)
-    x = Dense(128, activation="relu", kernel_regularizer=penalty)(x)
-    x = Dropout(p_hidden)(x)
-    x = Dense(10, activation="softmax", kernel_regularizer=penalty)(x)
+    x = Dense(128, activation="relu", kernel_regularizer=sparse)(image)
+    x = Dropout(p)(x)
+    x = Dense(128, activation="relu", kernel_regularizer=small)(x)
+    x = Dropout(p)(x)
+    x = Dense(10, activation="softmax", kernel_regularizer=small)(x)
     return keras.Model(image, x)
 
 
 def _model(build_model):
-    found = build_model(0.03, 0.2, 0.4)
+    found = build_model(0.02, 0.03, 0.4)
     return expect.keras_model(found, "build_model", (784,), "put the layers into keras.Sequential.")
 
 
