@@ -23,18 +23,11 @@ def dense_loop(H, W, b):
 
 
 def softmax_loop(Z):
-    rows = []
-    for z in Z:
-        e = np.exp(z - np.max(z))
-        rows.append(e / np.sum(e))
-    return np.array(rows)
+    return np.array([np.exp(z - max(z)) / sum(np.exp(z - max(z))) for z in Z])
 
 
 def count_loop(sizes):
-    total = 0
-    for k in range(1, len(sizes)):
-        total += sizes[k] * sizes[k - 1] + sizes[k]
-    return total
+    return sum(sizes[k] * sizes[k - 1] + sizes[k] for k in range(1, len(sizes)))
 
 
 def forward_recursive(X, parameters):
