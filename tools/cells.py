@@ -74,7 +74,11 @@ def _faults(cells: list[NotebookNode], topic: str) -> Iterator[str]:
 
 
 def _cell_faults(cell: NotebookNode, kind: str | None) -> Iterator[str]:
-    """Yield what is wrong with the markers and the points of one cell."""
+    """Yield what is wrong with the marks, the markers and the points of one cell."""
+    odd_marks = [
+        key for key in cell.metadata if key not in (*KEYS, "tags") and not key.startswith("lines_to_")
+    ]
+    yield from (f"has the mark {key!r}; marks are {', '.join(KEYS)}" for key in odd_marks)
     if cell.cell_type == "code":
         lines = [line.strip() for line in cell.source.splitlines()]
         odd = [line for line in lines if line.startswith("###") and line not in MARKERS]

@@ -299,7 +299,9 @@ def edited(reference: Callable, edits: str | Sequence[str]) -> Callable:
     source = source[re.search(r"^(def|class) ", source, flags=re.MULTILINE).start() :]
     for edit in [edits] if isinstance(edits, str) else edits:
         old, arrow, new = edit.partition(" -> ")
-        if not arrow or old not in source:
+        if not arrow:
+            raise ValueError(f"{reference.__name__}: the edit {edit!r} has no ' -> '.")
+        if old not in source:
             raise ValueError(f"{reference.__name__}: `{old}` of the edit {edit!r} is not in the reference.")
         source = source.replace(old, new)
     namespace = dict(vars(sys.modules[reference.__module__]))

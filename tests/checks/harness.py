@@ -61,16 +61,18 @@ def make_tests(module: ModuleType, answers: dict[str, Answers]) -> tuple[Callabl
     def test_mistake(name: str, hint: str) -> None:
         assert hint.endswith((".", "?")), "a hint is a sentence"
         exercise = exercises(module)[name]
-        line = exercise.diagnose(exercise.mistaken(hint)) or "passed."
+        line = exercise.diagnose(exercise.mistaken(hint))
+        assert line, "this edit changes the result of no case and no property"
         assert hint in line, line
         assert not re.search(r"NameError|TypeError|SyntaxError", line), f"the edit itself breaks: {line}"
 
     @pytest.mark.parametrize(("name", "attempt", "hint"), wrong)
     def test_wrong(name: str, attempt: Any, hint: str, capsys: pytest.CaptureFixture) -> None:
         exercise = exercises(module)[name]
-        assert exercise(attempt) is exercise.reference
+        found = exercise(attempt)
         line = capsys.readouterr().out
-        assert line.count("\n") == 1
+        assert found is exercise.reference, f"accepted: {line}"
+        assert line.count("\n") == 1, f"more than one line: {line}"
         assert hint in line, line
 
     @pytest.mark.parametrize(("name", "attempt"), right)
@@ -85,6 +87,7 @@ def make_tests(module: ModuleType, answers: dict[str, Answers]) -> tuple[Callabl
 
     @pytest.mark.parametrize("name", sorted(exercises(module)))
     def test_coverage(name: str) -> None:
+        assert name in answers, f"ANSWERS has no {name!r}"
         given, known = answers[name], exercises(module)[name].mistakes
         assert len({*known, *(hint for _, hint in given.wrong)}) >= 5, "five mistakes, each with its hint"
         assert len(given.wrong) >= 2, "two wrong answers that are not in the check's table"

@@ -146,6 +146,11 @@ HIDDEN = "\n### BEGIN HIDDEN TESTS\nassert double(3) == 6\n### END HIDDEN TESTS"
         (LESSON[LESSON.index("# <!-- BEGIN") :], "", "'why' needs a solution"),
         (' exercise="double"', "", r"cell that begins .def double\(x\):.* has a SOLUTION, which belongs"),
         (" points=2", "", "check 'double' needs points"),
+        (
+            'check="double"',
+            'chek="double"',
+            "has the mark 'chek'; marks are exercise, check, question, points",
+        ),
         ('exercise="double"', 'exercise="double" points=1', "exercise 'double' has points"),
         ('check="double"', 'check="doubel"', "check 'doubel' has no exercise of this name before it"),
         (CHECK, "# %%\nprint(1)\n", "exercise 'double' has no check of this name after it"),
