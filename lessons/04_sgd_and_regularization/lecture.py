@@ -1435,24 +1435,23 @@ runtime.result("chosen_minus_none_validation_accuracy", gain, at_least=0.01)
 if budget.name != "smoke":  # two epochs decide nothing
     assert min(table, key=lambda name: table[name][0]) == "none"
     assert max(table, key=lambda name: table[name][1]) == "none"
-    assert table["dropout"][0] < table["L2"][0]
-    assert table["dropout"][1] < table["L2"][1]
+    assert table["dropout"][0] < 1.3 * table["L2"][0]
+    assert table["dropout"][1] < table["L2"][1] - 0.02
     assert table["dropout"][2] > table["none"][2] + 0.01 > table["L2"][2]
     assert table["early stopping"][1] < table["none"][1]
-    assert table["early stopping"][2] < table["none"][2]
+    assert table["early stopping"][2] < table["none"][2] + 0.003
 
 # %% [markdown]
 # Read it with care. The plain network has the lowest training loss and the highest validation loss. But the
-# order is not simply reversed: dropout has a *lower* training loss than $\mathbb{L}^2$ and a lower validation
-# loss, too. A low training loss does not tell how a network does on new images. (Had we taken Keras's
-# training metric, which is computed with masks, dropout would seem to be worst on the training images. That
-# is no property of the network: it is measured with half of the units missing.)
+# order is not simply reversed: dropout and $\mathbb{L}^2$ end with about the same training loss, and dropout
+# with a much lower validation loss. A training loss does not tell how a network does on new images. (Had we
+# taken Keras's training metric, which is computed with masks, dropout would seem to be worst on the training
+# images. That is no property of the network: it is measured with half of the units missing.)
 #
 # Dropout gains more than one point of accuracy, several times the spread between seeds. $\mathbb{L}^2$ alone
-# lowers the cross-entropy and hardly changes which class wins. Early stopping saves half of the time; its
-# cross-entropy is lower than that of the plain network, and its accuracy is lower, too. It stopped where the
-# loss was lowest, and after that point the loss rises (sure mistakes cost more and more), while the accuracy
-# still creeps upwards.
+# lowers the cross-entropy and hardly changes which class wins. Early stopping saves half of the time. Its
+# cross-entropy is lower than that of the plain network, its accuracy is not better: after the lowest loss the
+# wrong answers become surer and cost more (section 9), but they do not become more.
 #
 # ### Open the test set, once
 #
