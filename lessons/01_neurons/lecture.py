@@ -10,6 +10,11 @@
 # A neural network is made of many copies of one small function: the artificial neuron. Here you build that
 # function with NumPy, train it on data, and look at what it can and cannot do.
 #
+# The course follows the lecture *Neural networks, Introduction to deep learning* by B. Laurent (INSA Toulouse
+# and CERFACS, 2021). Where a lesson says "the slides", it means the slides of that lecture.
+#
+# **You need** partial derivatives, the chain rule, and NumPy arrays with broadcasting.
+#
 # **After this lesson you can**
 #
 # - write a neuron, $y = \phi(\langle w, x \rangle + b)$, for one input and for a whole batch;
@@ -660,9 +665,10 @@ assert min(mistakes) > 0
 # ### Is it the best neuron?
 #
 # A neuron with a sigmoid, trained on the cross-entropy, has another name: **logistic regression**. Its loss
-# is convex (a bowl, with no second valley), so there is one minimum and no luck involved. scikit-learn finds
-# it with another algorithm. It penalises large weights unless told not to: a huge `C` switches that off. Do
-# the two agree?
+# is convex: it has no second valley, so luck plays no part. If the two clouds overlap, as here, there is one
+# minimum. If a line separates them there is none: the loss then tends to 0 while the weights grow for ever.
+# scikit-learn finds the minimum with another algorithm. It penalises large weights unless told not to: a huge
+# `C` switches that off. Do the two agree?
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -885,6 +891,24 @@ runtime.result("one_neuron_3_or_8_mean_test_accuracy", np.mean(accuracies), at_l
 # - One neuron separates only what a hyperplane separates. XOR needs two layers.
 #
 # **Now you:** the lab is [`../labs/01_neurons.ipynb`](../labs/01_neurons.ipynb).
+#
+# ## Notation
+#
+# These letters mean the same in lessons 01 to 04, but where a lesson says otherwise.
+#
+# | letter | meaning |
+# | --- | --- |
+# | $n$, $d$ | number of samples; number of inputs of one sample |
+# | $m$ | samples in one batch (in lesson 03 also an index of neurons, see there) |
+# | $k = 1, \dots, L$ | layer; $K$ is the number of classes |
+# | $W^{(k)}$, $b^{(k)}$ | weights and biases of layer $k$; one neuron has $w$ and $b$ |
+# | $a^{(k)}$, $h^{(k)}$ | the sums of layer $k$ before, its outputs after the activation |
+# | $\phi$, $\phi'$ | activation function and its derivative |
+# | $f(x, \theta)$ | the network's output for $x$ with all its parameters $\theta$ |
+# | $\ell$, $L_n$, $\Omega$ | loss of one sample; empirical risk, with a penalty; the penalty |
+# | $\delta$, $s$ | what the backward pass carries: the derivatives of one sample's loss by the sums |
+# | $\varepsilon$, $\mu$ | learning rate, momentum |
+# | $\lambda$, $p$ | weight of the penalty; probability that dropout sets a unit to zero |
 #
 # ## References
 #

@@ -537,16 +537,16 @@ plots.show(
 #
 # - **More neurons, smaller error**, for tanh and for ReLU. This is the theorem at work.
 # - **Training uses neurons better.** With 4 or 8 neurons, the trained network is far below the random ones.
-# - **Then training stops helping.** From about 16 neurons on, the trained network no longer improves, while
-#   the random layer with its exact least-squares solution does. The optimiser stops where the loss hardly
-#   falls any more, and the loss is not convex in the hidden weights. The theorem says that good weights
-#   *exist*. It does not say that an optimiser finds them.
+# - **Then training helps less.** From about 16 neurons on, the trained network improves slowly, and the
+#   random layer with its exact least-squares solution overtakes it. Our guess at the reason: the optimiser
+#   stops while it still creeps downhill, because the loss hardly falls from one iteration to the next. The
+#   theorem says that good weights *exist*. It does not say that an optimiser finds them.
 # - **A polynomial activation fails**, however wide the layer: with $a^2$ the network can only be a
 #   polynomial of degree 2.
 #
-# The theorem does not say how many neurons are needed, and nothing about points that were not in the
-# training data. In practice, several layers of moderate width are often the better use of the same number
-# of weights.
+# The theorem does not say how many neurons are needed, and it says nothing about networks that are *fitted to
+# a sample*: whether these are right between the points of the sample is another question. In practice,
+# several layers of moderate width are often the better use of the same number of weights.
 
 # %%
 tanh_error = np.median(errors["random hidden layer, tanh"], axis=1)
@@ -755,13 +755,14 @@ print(f"test accuracy: pixels in place {test_accuracy:.4f}, pixels shuffled {shu
 assert abs(shuffled_accuracy - test_accuracy) < budget.pick(smoke=0.05, cpu=0.005)
 
 # %% [markdown]
-# Equal, up to chance: another seed changes the accuracy by one or two thousandths as well. The reason is in
-# the formula. $\langle w_j, x \rangle$ is a sum over the pixels, and a sum does not depend on the order of
-# its terms. To a multilayer perceptron, an image is a list of 784 numbers, and the order of the list has no
-# meaning. Nobody tells it that two pixels are neighbours, or that a digit moved by one pixel is the same
-# digit; it must learn this from the data alone. To be fair: on small, centred images this works well. On
-# larger images it does not, and the first layer alone would need millions of weights. Convolutional
-# networks (lessons 05 and 06) use the geometry.
+# Equal, up to chance. The reason is in the formula. $\langle w_j, x \rangle$ is a sum over the pixels, and a
+# sum does not depend on the order of its terms: shuffled pixels with the columns of $W^{(1)}$ shuffled alike
+# give the same function. The random start makes no difference between the columns, so training on shuffled
+# images is as likely to end well as on the others. To a multilayer perceptron, an image is a list of 784
+# numbers, and the order of the list has no meaning. Nobody tells it that two pixels are neighbours, or that a
+# digit moved by one pixel is the same digit; it must learn this from the data alone. To be fair: on small,
+# centred images this works well. On larger images it does not, and the first layer alone would need millions
+# of weights. Convolutional networks (lessons 05 and 06) use the geometry.
 #
 # ## 8. Recurrent networks
 #
@@ -899,8 +900,10 @@ if budget.name != "smoke":
 # %% [markdown]
 # The numbers are root mean squared errors; the series itself has a standard deviation of about 0.7.
 # Persistence is worse than always saying the mean. The linear function misses the square. The network that
-# sees one value has the square, but not the term $0.3\,x_{t-1}$. Only the network with non-linearity and
-# memory comes close.
+# sees one value has the square, but not the term $0.3\,x_{t-1}$. Of these four, only the network with
+# non-linearity and ten values comes close. This does not show that memory is needed: a network without
+# recurrence that gets the last two values or more as its inputs may come close as well; it is not tried here.
+# Recurrence pays where the length of the past that matters is not known, or changes.
 
 # %%
 shown = 40

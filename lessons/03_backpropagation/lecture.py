@@ -9,7 +9,7 @@
 #
 # A network learns by gradient descent, and for that it needs the gradient of the loss by each of its weights.
 # Backpropagation computes all of them in two passes through the network. Here you write both passes in NumPy,
-# for any number of layers and a whole batch at once, prove that the result is right, and train with it.
+# for any number of layers and a whole batch at once, test that the result is right, and train with it.
 #
 # **After this lesson you can**
 #
@@ -42,6 +42,10 @@ from sklearn.neural_network import MLPClassifier
 # squared distance, the $\mathbb{L}_2$ loss:
 #
 # $$\ell(f(x, \theta), y) = \|y - f(x, \theta)\|^2$$
+#
+# It is minus a log-likelihood, too: if the target is $f(x, \theta)$ plus Gaussian noise of variance
+# $\sigma^2$, then $-\log p_\theta(y \mid x) = \|y - f(x, \theta)\|^2 / (2 \sigma^2)$ plus a constant. To
+# maximise the likelihood is to minimise the squared distance.
 #
 # All functions of this lesson take a whole **batch**: row $i$ of `f` and of `y` belongs to sample $i$, and
 # `axis=1` runs over the outputs of one sample. The result has one loss for each sample.
@@ -149,13 +153,13 @@ plots.show(
 # $$L_n(\theta) = \frac{1}{n} \sum_{i=1}^n \ell(f(X_i, \theta), Y_i) + \lambda\, \Omega(\theta)$$
 #
 # The $\mathbb{L}^2$ penalty is the sum of the squared weights, the $\mathbb{L}^1$ penalty (LASSO) the sum of
-# their absolute values. The second one drives many weights to exactly zero.
+# their absolute values. The minimum of the second one has many weights that are exactly zero.
 #
 # $$\Omega_2(\theta) = \sum_k \sum_i \sum_j (W^{(k)}_{i,j})^2 = \sum_k \|W^{(k)}\|_F^2 \qquad
 # \Omega_1(\theta) = \sum_k \sum_i \sum_j |W^{(k)}_{i,j}|$$
 #
-# Both sums run over the **weights alone. Biases are never penalised**: a bias only shifts a neuron's
-# threshold, and a model must stay free to shift.
+# Both sums run over the **weights alone. Biases are not penalised** in this course: a bias only shifts a
+# neuron's threshold, and a model must stay free to shift.
 #
 # `W` is a dictionary of matrices, so that `W[k]` is $W^{(k)}$.
 
@@ -168,7 +172,8 @@ def penalty(W, l2=0.0, l1=0.0):
 # %% [markdown]
 # The gradients are short. The derivative of $w^2$ is $2w$, so $\nabla_{W^{(k)}} \Omega_2 = 2 W^{(k)}$: mind
 # the factor 2. The derivative of $|w|$ is the sign of $w$, so $\nabla_{W^{(k)}} \Omega_1 =
-# \text{sign}(W^{(k)})$. It has the same size for a small weight as for a large one.
+# \text{sign}(W^{(k)})$. It has the same size for a small weight as for a large one. (At $w = 0$ there is no
+# derivative; by convention $\text{sign}(0) = 0$.)
 
 
 # %%
@@ -966,13 +971,14 @@ assert parameters == 784 * 100 + 100 + 100 * 10 + 10 == 79_510
 #
 # Werbos (1974) described the method in his thesis, Le Cun (1985) found it independently, and Rumelhart,
 # Hinton and Williams (1986) made it known: they showed that hidden layers trained in this way find useful
-# representations. (Where the slides name Le Cun, 1986, read these three.)
+# representations. (The slides name Le Cun, 1986: the same work, in English.) The principle behind it, a
+# derivative that is passed backwards through any computation, is older: Linnainmaa (1970).
 #
 # ## Summary
 #
-# - Cross-entropy is minus the log-likelihood. The 0-1 loss is flat and cannot be minimised by gradient
-#   descent.
-# - The penalised risk adds $\lambda \Omega$, on weights and never on biases; $\nabla \Omega_2 = 2W$.
+# - Cross-entropy is minus the log-likelihood of classes, the squared distance that of Gaussian targets.
+#   The 0-1 loss is flat and cannot be minimised by gradient descent.
+# - The penalised risk adds $\lambda \Omega$, on weights and not on biases; $\nabla \Omega_2 = 2W$.
 # - Forward: $A^{(k)} = H^{(k-1)} {W^{(k)}}^T + b^{(k)}$; store $a^{(k)}$ and $h^{(k)}$.
 # - Backward: start with $\delta$, multiply by $W^{(k)}$ and by $\phi'(a^{(k-1)})$ at each layer; the gradient
 #   of $W^{(k)}$ is `s.T @ h[k-1] / m`.
@@ -984,6 +990,8 @@ assert parameters == 784 * 100 + 100 + 100 * 10 + 10 == 79_510
 #
 # ## References
 #
+# - S. Linnainmaa (1970). *The representation of the cumulative rounding error of an algorithm as a Taylor
+#   expansion of the local rounding errors* (in Finnish). Master's thesis, University of Helsinki.
 # - P. Werbos (1974). *Beyond regression: new tools for prediction and analysis in the behavioral sciences.*
 #   PhD thesis, Harvard University.
 # - Y. Le Cun (1985). Une procédure d'apprentissage pour réseau à seuil asymétrique. *Cognitiva 85*, Paris,
