@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-FLOAT32 = {"rtol": 1e-4, "atol": 1e-5}  # of results that Keras computes
-
 
 class WrongError(Exception):
     """An expectation is not met.
@@ -347,11 +345,6 @@ def keras_model(found: Any, what: str, input_shape: tuple[int, ...], hint: str) 
         "keras.Input takes the shape of one image, with its channel.",
     )
     return found
-
-
-def flat_layers(model: Any) -> list:
-    """Return the layers of a Keras model, those of the models inside it too."""
-    return list(model._flatten_layers(recursive=True, include_self=False))
 
 
 def set_weights(model: Any, seed: int = 0) -> None:
