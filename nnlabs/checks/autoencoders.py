@@ -21,34 +21,6 @@ def _numbers(*shapes, seed, dtype="float32"):
     return tuple(rng.normal(size=shape).astype(dtype) for shape in shapes)
 
 
-def expect_numpy(found, what):
-    """Raise unless ``found`` is NumPy's: the lab's next cells use its methods."""
-    hint = "is the return statement missing?" if found is None else "use NumPy for the whole computation."
-    numpy = isinstance(found, (np.ndarray, np.generic))
-    expect.true(numpy, f"{what} should be a NumPy array, it is {expect.brief(found)}.", hint)
-
-
-def numpy_only(exercise):
-    """Let the check of ``exercise`` demand a NumPy array."""
-    exercise.property(lambda attempt: expect_numpy(attempt(*exercise.cases[-1]), f"{exercise.name}(...)"))
-    return exercise
-
-
-def in_training(attempt, *batch):
-    """Return what ``attempt`` gives, compiled as in ``fit`` for any number of images, and its gradients."""
-    import tensorflow as tf
-
-    def step(*batch):
-        with tf.GradientTape() as tape:
-            tape.watch(batch)
-            result = attempt(*batch)
-        return {"result": result, "gradients": tape.gradient(result, batch, unconnected_gradients="zero")}
-
-    sizes = [tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batch]
-    compiled = tf.function(step, autograph=False).get_concrete_function(*sizes)
-    return compiled(*map(tf.constant, batch))
-
-
 # 1. The quadratic loss ----------------------------------------------------------------------------
 
 
@@ -83,7 +55,7 @@ def squared_error(x, r):
 @squared_error.case
 def _squared_error_in_training(attempt):
     """squared_error(x, r) in a compiled model, with its gradients"""
-    return in_training(attempt, *_numbers((3, 4), (3, 4), seed=1))
+    return expect.in_training(attempt, *_numbers((3, 4), (3, 4), seed=1))
 
 
 # 2. PCA -------------------------------------------------------------------------------------------
@@ -150,13 +122,13 @@ def _pca_gives_two_functions(attempt):
     given = new.copy()
     code = found[0](given)
     expect.true(np.array_equal(given, new), "f changes its argument.", "x - m makes a new array.")
-    expect_numpy(code, "f(x)")
+    expect.numpy_array(code, "f(x)")
     expect.true(
         code.shape == (5, 3),
         f"x has 5 rows and k = 3: f(x) should have the shape (5, 3), it has {code.shape}.",
         "a code has one number for each of the k directions; look at the shapes of both factors.",
     )
-    expect_numpy(found[1](code), "g(f(x))")
+    expect.numpy_array(found[1](code), "g(f(x))")
 
 
 @pca.case
@@ -346,7 +318,7 @@ def sparse_penalty(h, lam):
 @sparse_penalty.case
 def _sparse_penalty_in_training(attempt):
     """sparse_penalty(h, lam) in a compiled model, with its gradient"""
-    found = in_training(lambda h: attempt(h, 0.5), _CODES)
+    found = expect.in_training(lambda h: attempt(h, 0.5), _CODES)
     slope = expect.as_array(found["gradients"][0])
     free = (_CODES == 0) & (np.abs(slope) <= 1)  # where |h| has a corner
     return {"result": found["result"], "gradient": np.where(free, 0, slope)}
@@ -393,7 +365,7 @@ def _corrupted(attempt, kind, level=0.3, seed=7):
     """Return 100 corrupted images of 100 grey pixels (0.5)."""
     found = attempt(np.full((100, 100), 0.5), kind, level, np.random.default_rng(seed))
     what = f"corrupt(x, {kind!r}, {level:g}, rng)"
-    expect_numpy(found, what)
+    expect.numpy_array(found, what)
     expect.true(
         found.shape == (100, 100),
         f"{what}: expected the shape (100, 100), found {found.shape}.",
@@ -465,7 +437,7 @@ def _corrupt_missing(attempt):
 # 6. PSNR ------------------------------------------------------------------------------------------
 
 
-@numpy_only
+@expect.numpy_only
 @exercise(
     cases=[
         (
@@ -544,7 +516,7 @@ def _contractive_penalty_needs_no_jacobian(attempt):
     arrays = _numbers((n, d), (k, d), (k,), seed=11, dtype="float64")
     tracemalloc.start()
     try:
-        expect_numpy(attempt(*arrays), "contractive_penalty(x, W, b)")
+        expect.numpy_array(attempt(*arrays), "contractive_penalty(x, W, b)")
         peak = tracemalloc.get_traced_memory()[1] // 8
     finally:
         tracemalloc.stop()

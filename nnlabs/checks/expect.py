@@ -46,6 +46,19 @@ def array(found: Any, what: str) -> None:
         raise WrongError(f"{what}: expected an array, found {_a(found)}.", hint)
 
 
+def numpy_array(found: Any, what: str) -> None:
+    """Raise unless ``found`` is NumPy's: the lab's next cells use its methods."""
+    hint = "is the return statement missing?" if found is None else "use NumPy for the whole computation."
+    numpy = isinstance(found, (np.ndarray, np.generic))
+    true(numpy, f"{what} should be a NumPy array, it is {brief(found)}.", hint)
+
+
+def numpy_only(exercise: Any) -> Any:
+    """Let the check of ``exercise`` demand a NumPy array for its last case; return it."""
+    exercise.property(lambda attempt: numpy_array(attempt(*exercise.cases[-1]), f"{exercise.name}(...)"))
+    return exercise
+
+
 def close(
     found: Any,
     expected: Any,
@@ -319,7 +332,7 @@ def _steps(call: Callable[[], Any]) -> int:
 
 
 def keras_model(found: Any, what: str, input_shape: tuple[int, ...], hint: str) -> Any:
-    """Return ``found`` as a functional Keras model for images of ``input_shape`` (channels last), or raise.
+    """Return ``found`` as a functional Keras model for samples of ``input_shape`` (channels last), or raise.
 
     ``what`` names the call that returned it; ``hint`` is for something that is no model. A model by
     subclassing that has been called or built is wrapped.
@@ -337,12 +350,12 @@ def keras_model(found: Any, what: str, input_shape: tuple[int, ...], hint: str) 
         "begin with keras.Input, or call the model once.",
     )
     if getattr(found, "inputs", None) is None:
-        image = keras.Input(input_shape)
-        found = keras.Model(image, found(image))
+        sample = keras.Input(input_shape)
+        found = keras.Model(sample, found(sample))
     true(
         tuple(found.input_shape) == (None, *input_shape),
         f"Expected the input shape {(None, *input_shape)}, found {found.input_shape}.",
-        "keras.Input takes the shape of one image, with its channel.",
+        "keras.Input takes the shape of one image (or other sample), with its channels.",
     )
     return found
 
@@ -372,6 +385,21 @@ def outputs(model: Any, images: np.ndarray, *, training: bool = False, seed: int
     output = as_array(model(images, training=training))
     shapes = sorted(tuple(weight.shape) for weight in model.weights)
     return {"weights": ", ".join(map(str, shapes)), "shape": str(output.shape), "output": output}
+
+
+def in_training(attempt: Callable, *batch: np.ndarray) -> dict[str, Any]:
+    """Return what ``attempt`` gives, compiled as in ``fit`` for any number of images, and its gradients."""
+    import tensorflow as tf
+
+    def step(*batch: Any) -> dict[str, Any]:
+        with tf.GradientTape() as tape:
+            tape.watch(batch)
+            result = attempt(*batch)
+        return {"result": result, "gradients": tape.gradient(result, batch, unconnected_gradients="zero")}
+
+    sizes = [tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batch]
+    compiled = tf.function(step, autograph=False).get_concrete_function(*sizes)
+    return compiled(*map(tf.constant, batch))
 
 
 def symbolic(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from nnlabs.checks import expect
-from nnlabs.checks.autoencoders import in_training, numpy_only
 from nnlabs.checks.exercise import KERAS, exercise
 
 LOG_2PI = np.log(2 * np.pi)
@@ -28,7 +27,7 @@ def _float32(*arrays):
 # 1. The Gaussian density --------------------------------------------------------------------------
 
 
-@numpy_only
+@expect.numpy_only
 @exercise(
     cases=[
         (np.array([[1, 2], [3, 0]]), np.array([[0, 2], [1, 1]]), np.array([[0, 1], [2, -1]])),
@@ -120,7 +119,7 @@ def kl_to_prior(mu, log_var):
 @kl_to_prior.case
 def _kl_in_training(attempt):
     """kl_to_prior(mu, log_var) in a compiled model, with its gradients"""
-    return in_training(attempt, *_numbers((4, 3), (4, 3), seed=4, dtype="float32"))
+    return expect.in_training(attempt, *_numbers((4, 3), (4, 3), seed=4, dtype="float32"))
 
 
 # 3. The ELBO of a linear Gaussian model -----------------------------------------------------------
@@ -277,7 +276,7 @@ def _sampling_draws(attempt):
 def _sampling_in_training(attempt):
     """Sampling()(mu, log_var) in a compiled model, with the derivatives of z"""
     mu, log_var = _numbers((4, 3), (4, 3), seed=11, dtype="float32")
-    found = in_training(attempt(), mu, log_var)
+    found = expect.in_training(attempt(), mu, log_var)
     by_mu, by_log_var = found["gradients"]
     eps = (found["result"] - mu) / np.exp(0.5 * log_var)
     return {"by mu": by_mu, "by log_var": by_log_var, "eps": eps}
@@ -343,7 +342,7 @@ def _log_bernoulli_is_stable(attempt):
 @log_bernoulli.case
 def _log_bernoulli_in_training(attempt):
     """log_bernoulli(x, logits) in a compiled model, with its derivative by the logits"""
-    found = in_training(attempt, *_binary((4, 6), seed=12))
+    found = expect.in_training(attempt, *_binary((4, 6), seed=12))
     return found["result"], found["gradients"][1]
 
 
@@ -390,14 +389,14 @@ def vae_loss(x, logits, mu, log_var, beta):
 def _vae_loss_in_training(attempt):
     """vae_loss(x, logits, mu, log_var, 2) in a compiled model, with its derivatives but that by x"""
     batch = *_binary((4, 6), seed=14), *_numbers((4, 3), (4, 3), seed=14, dtype="float32")
-    found = in_training(lambda *tensors: attempt(*tensors, 2.0), *batch)
+    found = expect.in_training(lambda *tensors: attempt(*tensors, 2.0), *batch)
     return found["result"], *found["gradients"][1:]
 
 
 # 7. The importance-weighted bound -----------------------------------------------------------------
 
 
-@numpy_only
+@expect.numpy_only
 @exercise(
     cases=[
         (np.array([[-1, 0, 2], [-3, 0, 1]]), np.array([[0, -1, 1], [-2, 1, 1]])),
@@ -449,7 +448,7 @@ def importance_weighted_bound(log_joint, log_q):
 # 8. Interpolation ---------------------------------------------------------------------------------
 
 
-@numpy_only
+@expect.numpy_only
 @exercise(
     cases=[
         (np.array([0, 2]), np.array([2, 1]), 3),
