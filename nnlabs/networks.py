@@ -6,7 +6,10 @@ executing the lesson that says in its header which of its networks it gives.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from nnlabs import data
 
@@ -41,6 +44,47 @@ def lenet() -> keras.Model:
     )
     load_weights(model, "lenet")
     return model
+
+
+def convolutional_generator(inputs: int, loudness: list[float] | None = None) -> keras.Model:
+    """Return the generator of lessons 11 and 12, untrained: ``(n, inputs)`` to images ``(n, 28, 28, 1)``.
+
+    ``loudness`` is what each input is multiplied with.
+    """
+    import keras
+    from keras import layers
+
+    kernel = {"kernel_size": 4, "strides": 2, "padding": "same"}
+    return keras.Sequential(
+        [
+            keras.Input((inputs,)),
+            *([layers.Rescaling(loudness)] if loudness else []),
+            layers.Dense(7 * 7 * 32, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Reshape((7, 7, 32)),
+            layers.Conv2DTranspose(16, use_bias=False, **kernel),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2DTranspose(1, activation="sigmoid", **kernel),
+        ]
+    )
+
+
+def gan() -> Callable[[int, np.random.Generator], np.ndarray]:
+    """Return lesson 11's generator, trained: ``draw(n, rng)`` gives n digits, shape ``(n, 28, 28, 1)``.
+
+    Its input is 16 normal numbers and one of ten categories, as a vector with one 4.
+    """
+    model = convolutional_generator(26)
+    load_weights(model, "gan")
+
+    def draw(n: int, rng: np.random.Generator) -> np.ndarray:
+        kinds = 4.0 * np.eye(10)[rng.integers(10, size=n)]
+        z = np.concatenate([rng.normal(size=(n, 16)), kinds], axis=1)
+        return model.predict(z.astype("float32"), batch_size=500, verbose=0)
+
+    return draw
 
 
 def load_weights(model: keras.Model, name: str) -> None:
