@@ -37,6 +37,13 @@ if importlib.util.find_spec("nnlabs") is None:
     %pip install --quiet "nnlabs @ {archive}"
 """
 
+HOW = """\
+**How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
+below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
+with the course's own version, so every later cell still runs. Hints are folded. Close the
+[lecture](../notebooks/{name}) while you write. When you have tried, compare with the
+[solutions](../solutions/{name}); they answer the open questions, too."""
+
 
 def build(lesson: Lesson, folder: str) -> NotebookNode:
     """Return the notebook of ``lesson`` that belongs in ``folder``, without outputs."""
@@ -83,7 +90,7 @@ def read(source: Path) -> NotebookNode:
 
 
 def add_header(notebook: NotebookNode, path: str) -> None:
-    """Put the links and the minutes below the title, and the set-up cell after the first cell."""
+    """Put the links, the minutes and a lab's rules below the title, the set-up cell after the first cell."""
     publication = Publication.read()
     title, _, text = notebook.cells[0].source.partition("\n")
     minutes = notebook.metadata.nnlabs.minutes
@@ -91,7 +98,9 @@ def add_header(notebook: NotebookNode, path: str) -> None:
         f"*Time to run on two cores without a GPU: about {minutes['cpu']:g} min "
         f"(`smoke` budget: {minutes['smoke']:g} min).*"
     )
-    notebook.cells[0].source = "\n\n".join([title, publication.links(path), time, text.strip()])
+    folder, name = path.split("/")
+    rules = [] if folder == "notebooks" else [HOW.format(name=name)]
+    notebook.cells[0].source = "\n\n".join([title, publication.links(path), time, text.strip(), *rules])
     notebook.cells.insert(1, new_code_cell(SETUP.format(archive=publication.archive).strip()))
 
 

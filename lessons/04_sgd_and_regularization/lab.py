@@ -12,10 +12,6 @@
 # successor AdamW, the initial weights of another activation, and the way back through dropout. Then your own
 # functions train a network in NumPy, and at the end you build one in Keras and look at its weights.
 #
-# Read [the lecture](../notebooks/04_sgd_and_regularization.ipynb) first. After each exercise a check answers
-# in one line. If your function is not right yet, the notebook goes on with the course's own version, so you
-# can continue and come back later.
-#
 # **You need:** NumPy arrays and `np.random.default_rng`, Keras layers, paper and pencil. Lessons 02 and 03.
 # About two and a half hours.
 
@@ -439,7 +435,7 @@ def train(epochs, optimizer="Nesterov", rate=0.1, p=0.0, decay=0.0, m=20, seed=0
 # which does the validation loss rise again?
 
 # %%
-EPOCHS, SEEDS = budget.pick(smoke=(40, 1), cpu=(100, 3))
+EPOCHS, SEEDS = budget.pick(smoke=(12, 1), cpu=(100, 3))
 RUNS = {
     "Nesterov": {},
     "Nesterov, dropout 0.5": {"p": 0.5},
@@ -529,8 +525,8 @@ def trained_model(seed, epochs=EPOCHS // 2, **options):
 
 
 # %%
-plain = [trained_model(seed, l1=0.0, l2=0.0, p=0.0) for seed in range(3)]
-regularised = [trained_model(seed, l1=3e-4, l2=1e-3, p=0.3) for seed in range(3)]
+plain = [trained_model(seed, l1=0.0, l2=0.0, p=0.0) for seed in range(SEEDS)]
+regularised = [trained_model(seed, l1=3e-4, l2=1e-3, p=0.3) for seed in range(SEEDS)]
 accuracies = np.array([[accuracy for _, accuracy in models] for models in (plain, regularised)])
 print(f"plain {np.round(accuracies[0], 3)}, regularised {np.round(accuracies[1], 3)}")
 gain = accuracies[1].mean() - accuracies[0].mean()
@@ -544,10 +540,10 @@ runtime.result("lab_regularised_minus_plain_accuracy", gain, at_least=0.005)
 # %%
 for name, (model, _) in [("without penalty", plain[0]), ("with the L1 penalty", regularised[0])]:
     W = model.get_weights()[0]
-    loudest = np.argsort(-np.linalg.norm(W, axis=0))[:20]
+    loudest = np.argsort(-np.linalg.norm(W, axis=0))[:10]
     print(f"{name}: {np.mean(np.abs(W) < 1e-3):.0%} of the weights of layer 1 are below 0.001")
     plots.image_grid(W.T[loudest].reshape(-1, 28, 28), columns=10)
-    plots.show(f"The weights of 20 hidden units {name}, as pictures of 28 by 28 pixels.")
+    plots.show(f"The weights of 10 hidden units {name}, as pictures of 28 by 28 pixels.")
 
 # %% [markdown]
 # Without the penalty each picture is full of noise up to the border: the random start, which no gradient has

@@ -10,12 +10,6 @@
 # You write PCA as an encoder and a decoder, a network that does the same and one that does better, the
 # penalties of the sparse and the contractive autoencoder, and the noise for a denoising one. At the end a
 # network recognises a digit that it has never seen, by failing to copy it.
-#
-# **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
-# below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
-# with the course's own version, so every later cell still runs. The lecture is
-# [`../notebooks/09_autoencoders.ipynb`](../notebooks/09_autoencoders.ipynb). Close it while you write, and
-# compare afterwards.
 
 # %%
 from nnlabs import data, plots, runtime

@@ -11,11 +11,6 @@
 # sampling layer, the likelihood of the pixels, the loss. Each piece is first tested where the answer is
 # known. Then your pieces are put together and learn digits; you estimate their likelihood and walk from one
 # digit to another.
-#
-# **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
-# below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
-# with the course's own version, so every later cell still runs. The lecture is
-# [`../notebooks/10_vae.ipynb`](../notebooks/10_vae.ipynb). Close it while you write, and compare afterwards.
 
 # %%
 from nnlabs import data, plots, runtime

@@ -10,11 +10,6 @@
 # You write the parts of a GAN: the optimal discriminator, the losses, one step of the training, the average
 # of the weights, and the two measures that tell a good generator from a bad one. Your parts then learn a ring
 # of eight Gaussian clouds, and at the end you judge the digits of a trained generator.
-#
-# **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
-# below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
-# with the course's own version, so every later cell still runs. The lecture is
-# [`../notebooks/11_gan.ipynb`](../notebooks/11_gan.ipynb). Close it while you write, and compare afterwards.
 
 # %%
 from nnlabs import data, networks, plots, runtime

@@ -10,12 +10,6 @@
 # You write what the lecture rests on: entropy and mutual information of a table, the lower bound, the code
 # that goes into the generator, the loss of $Q$, and the measures. A trained generator ships with the course.
 # You find out what its code does, and in the end you read real digits with ten labels.
-#
-# **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
-# below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
-# with the course's own version, so every later cell still runs. The lecture is
-# [`../notebooks/12_infogan.ipynb`](../notebooks/12_infogan.ipynb). Close it while you write, and compare
-# afterwards.
 
 # %%
 from nnlabs import data, networks, plots, runtime
