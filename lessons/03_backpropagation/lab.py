@@ -7,15 +7,18 @@
 # %% [markdown]
 # # Lab: backpropagation
 #
-# You write a neural network library in NumPy: one-hot targets, softmax, the risk, one layer forward and
-# backward, a gradient check, the whole network, and stochastic gradient descent. At the end your own
-# functions read digits.
+# The lecture sent the gradient back through plain layers. Here you go one step further: targets that are not
+# quite sure, samples with weights, layers with a **shortcut**, a matrix that is used twice, and back to the
+# pixels themselves. At the end your network reads digits, and you find out how little has to change in a
+# digit until it reads another one.
 #
-# Read [the lecture](../notebooks/03_backpropagation.ipynb) first; the formulas are explained there. After
-# each exercise a check answers in one line. If your function is not right yet, the notebook goes on with the
-# course's own version, so you can continue and come back later.
+# Read [the lecture](../notebooks/03_backpropagation.ipynb) first; the symbols are those of the table of
+# [notation](../notebooks/01_neurons.ipynb#Notation). After each exercise a check answers in one line. If your
+# function is not right yet, the notebook goes on with the course's own version, so you can continue and come
+# back later.
 #
-# **You need:** NumPy arrays, `@`, `axis=` and `keepdims=`, loops over dictionaries. Lessons 01 and 02.
+# **You need:** NumPy arrays, `@`, `axis=` and `keepdims=`, loops over dictionaries, paper and pencil. Lessons
+# 01 and 02. About two and a half hours; exercises 2, 5 and 6 are the longest.
 
 # %%
 from nnlabs import data, plots, runtime
@@ -25,494 +28,717 @@ budget = runtime.setup(seed=1, keras=False)
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 # %% [markdown]
 # ## Conventions
 #
 # - A batch has one sample in each **row**: `x` has shape $(m, d)$.
 # - Weights and biases are dictionaries with the number of the layer as key: `W[k]` has shape (neurons of
-#   layer $k$, neurons of layer $k - 1$), `b[k]` has shape (neurons of layer $k$,). The layers are $1, \dots,
-#   L + 1$; the last one is the output.
-# - In `layer_forward` and `backpropagation` there is **no loop over samples**; elsewhere, try to do without.
-#   A loop over layers, or over batches, is all right.
+#   layer $k$, neurons of layer $k - 1$), `b[k]` has shape (neurons of layer $k$,).
+# - One thing is **other than in the lecture**. There, $\delta$ and $s$ were derivatives of the loss $R_i$ of
+#   one sample, and the mean came later. Here $R$ is the risk of the whole batch, and everything that goes
+#   back is a derivative of $R$. The mean is in it from the first step, so the layers only *add up*.
 #
-# These functions are given.
+# SciPy's `softmax(a, axis=1)` and `log_softmax(a, axis=1)` give the softmax of each row and its logarithm,
+# without overflow. These activations are given; a **leaky ReLU** lets a tenth of the negative half through.
 
 
 # %%
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
+def leaky(a):
+    return np.where(a > 0, a, 0.1 * a)
 
 
-def sigmoid_prime(a):
-    return sigmoid(a) * (1 - sigmoid(a))
+def leaky_prime(a):
+    return np.where(a > 0, 1.0, 0.1)
 
 
 def tanh_prime(a):
     return 1 - np.tanh(a) ** 2
 
 
-def initialise(sizes, seed):
-    """Return random W and zero b for layers of these sizes, the input first."""
-    rng = np.random.default_rng(seed)
-    W = {
-        k: rng.standard_normal((sizes[k], sizes[k - 1])) / np.sqrt(sizes[k - 1]) for k in range(1, len(sizes))
-    }
-    return W, {k: np.zeros(sizes[k]) for k in W}
-
-
 # %% [markdown]
-# ## 1. One-hot
+# ## 1. Targets that are not quite sure
 #
-# Turn labels $0, \dots, K - 1$, an integer array of shape $(m,)$, into an array of shape $(m, K)$: row $i$
-# has a 1 in column `labels[i]` and 0 elsewhere. The result holds numbers, not True and False.
+# A one-hot target asks for the probability 1. No finite $a$ reaches it, so the weights grow and grow. **Label
+# smoothing** (Szegedy et al., 2016) takes the share $\alpha$ of the probability away from the true class and
+# divides it among **all** $K$ classes, the true one included:
+#
+# $$y_{i,c} = (1 - \alpha)\, \mathbb{1}_{c = \text{label}_i} + \frac{\alpha}{K}$$
+#
+# Labels are integers $0, \dots, K - 1$, in an array of shape $(m,)$. Not every class need occur.
 #
 # <details><summary>Hint</summary>
 #
-# Two ways. Compare a column of labels with a row of the class numbers; or index the rows of an identity
-# matrix (`np.eye`) with the labels.
+# The lecture has two of the three things that you need: one-hot rows, and that a number is added to every
+# entry of an array. What is the sum of a row?
 #
 # </details>
 
 
-# %% exercise="one_hot"
-def one_hot(labels, classes):
-    """Return a row for each label, with a 1 in the column of that class.
+# %% exercise="smooth_targets"
+def smooth_targets(labels, classes, alpha):
+    """Return the smoothed targets: one row for each label.
 
     labels: integers of shape (m,).   classes: the number of classes K.   Returns shape (m, K).
     """
     ### BEGIN SOLUTION
-    return np.eye(classes)[labels]
+    return (1 - alpha) * np.eye(classes)[labels] + alpha / classes
     ### END SOLUTION
 
 
-# %% check="one_hot" points=1
-one_hot = check.one_hot(one_hot)
+# %% check="smooth_targets" points=1
+smooth_targets = check.smooth_targets(smooth_targets)
 
 # %% [markdown]
-# ## 2. Softmax
+# ## 2. Derive it: the slope of a weighted cross-entropy
 #
-# For each row of `a`, shape $(m, K)$:
+# Some samples are worth more than others: a rare class, or a doctor's label beside a guess. Sample $i$ gets
+# the weight $v_i \ge 0$. And a row of targets need not sum to 1: two true classes may both have a 1, an
+# unlabelled sample has a row of zeros. The risk of a batch with last sums $a_{i,c}$ is
 #
-# $$\text{softmax}(a)_i = \frac{\exp(a_i)}{\sum_j \exp(a_j)}$$
+# $$R = \frac{\sum_i v_i\, \ell_i}{\sum_i v_i} \qquad \ell_i = -\sum_c y_{i,c} \log p_{i,c} \qquad
+# p_i = \text{softmax}(a_i)$$
 #
-# It must also be right where an entry of `a` is 1000 or -1000. `np.exp(1000)` is `inf`.
+# The lecture found $\partial \ell_i / \partial a_{i,c} = p_{i,c} - y_{i,c}$, and at one place its derivation
+# used that $y$ is one-hot. On paper: go through it again without that, and then find
+# $\partial R / \partial a_{i,c}$. Return $R$ and the array of these slopes. Both must be right and finite,
+# also where $a$ is 1000 or −1000.
 #
-# <details><summary>Hint</summary>
+# <details><summary>Hint: the derivation</summary>
 #
-# Show on paper that the softmax of $a - c$ is the softmax of $a$, for any number $c$. Which $c$ makes every
-# exponent $\le 0$, and one of them 0? Each row needs its own. `keepdims=True` keeps a column a column.
+# $\partial \log p_j / \partial a_c = \mathbb{1}_{j=c} - p_c$ holds for every softmax. Multiply by $-y_j$ and
+# add up over $j$, as in section 6 of the lecture. Which sum is left?
+#
+# </details>
+#
+# <details><summary>Hint: the shapes</summary>
+#
+# `v` has one number for each row. To multiply the rows of an array it must be a column: `v[:, None]`.
 #
 # </details>
 
 
-# %% exercise="softmax"
-def softmax(a):
-    """Return the softmax of each row of a, shape (m, K), without overflow."""
-    ### BEGIN SOLUTION
-    e = np.exp(a - a.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-    ### END SOLUTION
+# %% exercise="weighted_risk"
+def weighted_risk(a, y, v):
+    """Return (R, slopes): the weighted risk, one number, and dR / da of shape (m, K).
 
-
-# %% check="softmax" points=1
-softmax = check.softmax(softmax)
-
-# %% [markdown]
-# ## 3. The penalised risk
-#
-# $$L_n = \frac1m \sum_{i=1}^m \ell(f_i, y_i) + \lambda_2 \sum_k \|W^{(k)}\|_F^2 + \lambda_1 \sum_k \sum_{i,j}
-# |W^{(k)}_{i,j}|$$
-#
-# with one of two losses:
-#
-# - `"quadratic"`: $\ell(f, y) = \sum_j (y_j - f_j)^2$
-# - `"cross-entropy"`: $\ell(f, y) = -\sum_j y_j \log f_j$
-#
-# `f` and `y` have shape $(m, K)$; the targets need not be 0 and 1. `l2` is $\lambda_2$ and `l1` is
-# $\lambda_1$. The result is one number.
-#
-# <details><summary>Hint</summary>
-#
-# First one loss for each sample, a sum along `axis=1`; then their mean; then the penalties, summed over all
-# matrices of `W`.
-#
-# </details>
-
-
-# %% exercise="penalised_risk"
-def penalised_risk(f, y, W, loss, l2=0.0, l1=0.0):
-    """Return the mean loss of a batch plus the penalties of the weights.
-
-    f, y: outputs and targets, shape (m, K).   W: dictionary of matrices.
-    loss: "quadratic" or "cross-entropy".      Returns one number.
+    a, y: shape (m, K).   v: the weights of the samples, shape (m,), not all 0.
     """
     ### BEGIN SOLUTION
-    losses = ((y - f) ** 2).sum(axis=1) if loss == "quadratic" else -(y * np.log(f)).sum(axis=1)
-    penalty = sum(l2 * np.sum(W[k] ** 2) + l1 * np.sum(np.abs(W[k])) for k in W)
-    return losses.mean() + penalty
+    share = v[:, None] / v.sum()
+    risk = -np.sum(share * y * log_softmax(a, axis=1))
+    return risk, share * (y.sum(axis=1, keepdims=True) * softmax(a, axis=1) - y)
     ### END SOLUTION
 
 
-# %% check="penalised_risk" points=2
-penalised_risk = check.penalised_risk(penalised_risk)
-
-# %% [markdown] question="which-loss" points=2
-# **Question.** A classifier is to make few errors. (a) Why does nobody minimise the share of errors by
-# gradient descent? (b) One output neuron with a sigmoid is sure and wrong: $a = -8$, $f \approx 0.0003$, $y =
-# 1$. Compute $\delta$ for the quadratic loss and for the cross-entropy. What follows for learning?
-#
-# <!-- BEGIN SOLUTION -->
-# (a) As a function of the parameters the share of errors is a staircase: its derivative is zero wherever it
-# exists, so the gradient says nothing about the direction to take. (b) Quadratic loss: $\delta = -2(y -
-# f)\psi'(a) \approx -2 \cdot 1 \cdot 0.000335 \approx -0.00067$. Cross-entropy: $\delta = f - y \approx
-# -0.9997$. With the quadratic loss the saturated sigmoid lets almost nothing through, and the network stays
-# wrong; with the cross-entropy $\psi'$ cancels and the correction is as strong as it can be.
-# <!-- END SOLUTION -->
+# %% check="weighted_risk" points=3
+weighted_risk = check.weighted_risk(weighted_risk)
 
 # %% [markdown]
-# ## 4. One layer, forward
+# ## 3. A check for any number of parameters
 #
-# In the lecture's notation, for one sample: $a^{(k)} = b^{(k)} + W^{(k)} h^{(k-1)}$ and $h^{(k)} =
-# \phi(a^{(k)})$. Write this for a batch, where each sample is a row. Return $a$ **and** $h$, in this order:
-# the way back needs both.
+# The lecture's check moves one entry at a time: two risks for each of them. A network with 100,000 weights
+# needs something quicker. Move **all** parameters at once, along one direction $u$:
+#
+# $$\frac{R(\theta + t u) - R(\theta - t u)}{2 t} \approx \langle \nabla R, u \rangle$$
+#
+# The right side is the sum of (slope times direction) over all entries of all arrays. `at`, `gradient` and
+# `direction` are dictionaries with the same keys and shapes; `function` takes a dictionary like `at` and
+# returns one number. Return the right side and the left side, in this order, and call `function` twice.
 #
 # <details><summary>Hint</summary>
 #
-# Write down the shapes: `h_previous` $(m, n_{k-1})$, `W` $(n_k, n_{k-1})$, result $(m, n_k)$. There is only
-# one product that fits.
+# Make two new dictionaries, each in one line: `{k: ... for k in at}`. The arrays in `at` stay as they are.
 #
 # </details>
 
 
-# %% exercise="layer_forward"
-def layer_forward(h_previous, W, b, phi):
-    """Return a and h = phi(a) of one layer, both of shape (m, neurons).
-
-    h_previous: shape (m, neurons before).   W: (neurons, neurons before).   b: (neurons,).
-    phi: a function of an array.
-    """
+# %% exercise="directional_check"
+def directional_check(function, at, gradient, direction, step=1e-5):
+    """Return (exact, numeric): two slopes of function along direction, by gradient and by differences."""
     ### BEGIN SOLUTION
-    a = h_previous @ W.T + b
-    return a, phi(a)
+    exact = sum(np.sum(gradient[k] * direction[k]) for k in at)
+    ahead = {k: at[k] + step * direction[k] for k in at}
+    behind = {k: at[k] - step * direction[k] for k in at}
+    return exact, (function(ahead) - function(behind)) / (2 * step)
     ### END SOLUTION
 
 
-# %% check="layer_forward" points=1
-layer_forward = check.layer_forward(layer_forward)
+# %% check="directional_check" points=2
+directional_check = check.directional_check(directional_check)
 
 # %% [markdown]
-# ## 5. One layer, backward
-#
-# Suppose that $s_{i,m} = \partial R_i / \partial a^{(k)}_m$ is known for each sample $i$ and each neuron $m$
-# of layer $k$. Three things follow:
-#
-# $$\nabla_{W^{(k)}} = \frac1m \sum_i s_i\, {h^{(k-1)}_i}^T \qquad
-# \nabla_{b^{(k)}} = \frac1m \sum_i s_i \qquad
-# g_{i,l} = \frac{\partial R_i}{\partial h^{(k-1)}_l} = \sum_m W^{(k)}_{m,l}\, s_{i,m}$$
-#
-# The first two are means over the batch, because the risk is a mean. The third still belongs to single
-# samples.
-#
-# <details><summary>Hint</summary>
-#
-# The gradient by an array has the shape of that array. Write down the shapes of `s` and `h_previous`, and
-# find the product that gives the shape of `W`. Then the same for the shape of `h_previous`.
-#
-# </details>
+# `error_along` takes a random direction. With `only` it moves one of the arrays alone, which tells in *which*
+# one a mistake is. We use it at once, on exercise 2.
 
 
-# %% exercise="layer_backward"
-def layer_backward(s, h_previous, W):
-    """Return (grad_w, grad_b, g): the mean gradients by W and b, and dR_i / dh_previous.
+# %%
+def error_along(function, at, gradient, only=None, seed=0):
+    """Return the relative error of the gradient along a random direction."""
+    rng = np.random.default_rng(seed)
+    u = {k: rng.standard_normal(at[k].shape) * (only in (None, k)) for k in at}
+    exact, numeric = directional_check(function, at, gradient, u)
+    return abs(exact - numeric) / (abs(exact) + abs(numeric))
 
-    s: dR_i / da of this layer, shape (m, neurons).
-    Returns shapes (neurons, neurons before), (neurons,) and (m, neurons before).
-    """
-    ### BEGIN SOLUTION
-    grad_w = s.T @ h_previous / len(s)
-    grad_b = s.mean(axis=0)
-    return grad_w, grad_b, s @ W
-    ### END SOLUTION
-
-
-# %% check="layer_backward" points=2
-layer_backward = check.layer_backward(layer_backward)
-
-# %% [markdown]
-# ## 6. The gradient check
-#
-# Before you build a network from your layers, build the tool that tells whether a gradient is right. For each
-# entry of an array $w$ in turn,
-#
-# $$n_j = \frac{F(w + \varepsilon e_j) - F(w - \varepsilon e_j)}{2 \varepsilon} \qquad
-# \text{error} = \frac{\|g - n\|}{\|g\| + \|n\|}$$
-#
-# where $e_j$ is 1 at entry $j$ and 0 elsewhere, and $g$ is the gradient to be checked.
-#
-# <details><summary>Hint</summary>
-#
-# `np.ndindex(at.shape)` runs over the indices of an array of any shape. Copy `at` before you change it.
-# `np.linalg.norm` is the norm of a vector or a matrix.
-#
-# </details>
-
-
-# %% exercise="gradient_check"
-def gradient_check(function, at, gradient, step=1e-5):
-    """Return (numeric, error): the central differences of function at `at`, and the error of gradient.
-
-    function: maps an array of the shape of `at` to one number.   gradient: shape of `at`.
-    """
-    ### BEGIN SOLUTION
-    numeric = np.zeros(at.shape)
-    for index in np.ndindex(at.shape):
-        shift = np.zeros(at.shape)
-        shift[index] = step
-        numeric[index] = (function(at + shift) - function(at - shift)) / (2 * step)
-    error = np.linalg.norm(gradient - numeric) / (np.linalg.norm(gradient) + np.linalg.norm(numeric))
-    return numeric, error
-    ### END SOLUTION
-
-
-# %% check="gradient_check" points=2
-gradient_check = check.gradient_check(gradient_check)
-
-# %% [markdown]
-# Use it at once, on the layer of exercise 5: a layer without activation and the quadratic loss, so $s = 2(a -
-# y)$.
 
 # %%
 rng = np.random.default_rng(0)
-h, W1, y = rng.standard_normal((6, 4)), rng.standard_normal((3, 4)), rng.standard_normal((6, 3))
-grad_w, _, _ = layer_backward(2 * (h @ W1.T - y), h, W1)
-_, error = gradient_check(lambda w: penalised_risk(h @ w.T, y, {1: w}, "quadratic"), W1, grad_w)
-print(f"relative error of the layer's gradient: {error:.1e}")
+a, v = rng.standard_normal((6, 3)), np.array([1.0, 2.0, 1.0, 0.0, 0.5, 3.0])
+y = smooth_targets(np.array([2, 0, 1, 1, 2, 0]), 3, 0.1)
+_, slopes = weighted_risk(a, y, v)
+error = error_along(lambda at: weighted_risk(at["a"], y, v)[0], {"a": a}, {"a": slopes})
+print(f"relative error of the slopes of exercise 2: {error:.1e}")
 
 # %% [markdown]
-# ## 7. The whole network
+# ## 4. Derive it: a layer with a shortcut
 #
-# Now both passes, for any number of layers. `output` names the last activation $\psi$ and, with it, the loss:
+# A **residual block** (He et al., 2016) adds its input to its output. For a batch:
 #
-# | `output` | $\psi$ | loss | $\delta$ |
-# | --- | --- | --- | --- |
-# | `"identity"` | $a$ | quadratic | $-2(y - f)$ |
-# | `"sigmoid"` | sigmoid | quadratic | $-2(y - f)\,\psi'(a)$ |
-# | `"softmax"` | softmax | cross-entropy | $f - y$ |
+# $$A = H W^T + b \qquad H' = H + \phi(A)$$
 #
-# 1. **Forward.** Start with $h^{(0)} = x$; store $a^{(k)}$ and $h^{(k)}$ of each layer. The last layer has
-#    $\psi$.
-# 2. **Backward.** Start with $s = \delta$ at the last layer. At each layer take the gradients; then
-#    $s^{(k-1)} = \phi'(a^{(k-1)}) \odot g$, with $g$ from `layer_backward`, leads to the layer before.
-# 3. **Penalty.** Add $2 \lambda_2 W^{(k)} + \lambda_1\, \text{sign}(W^{(k)})$ to the gradient of the weights.
-#    The biases are not penalised.
+# $W$ is square, so that the sum fits. Given is $G' = \partial R / \partial H'$, of the shape of $H'$. From an
+# entry of $H$ **two paths** lead to $R$. On paper: follow both, as in section 4 of the lecture. Return
+# $\partial R / \partial W$, $\partial R / \partial b$ and $\partial R / \partial H$.
 #
-# <details><summary>Hint: how to store</summary>
+# <details><summary>Hint</summary>
 #
-# Use dictionaries as in the lecture: `h = {0: x}`, and then `a[k]` and `h[k]` for each `k` in `W`.
-# `reversed(W)` runs over the layers from the last to the first.
+# First $\partial R / \partial A$: only one of the two paths passes through $A$. From there to $W$ and $b$ it
+# is as in the lecture, but for the mean (see *Conventions*).
+#
+# </details>
+
+
+# %% exercise="residual_backward"
+def residual_backward(g, a, h, W, phi_prime):
+    """Return (dR/dW, dR/db, dR/dH) of the layer H' = H + phi(A), A = H W^T + b.
+
+    g: dR/dH' (m, q).   a, h: the stored A and H (m, q).   W: (q, q).   phi_prime: a function of an array.
+    """
+    ### BEGIN SOLUTION
+    s = phi_prime(a) * g
+    return s.T @ h, s.sum(axis=0), g + s @ W
+    ### END SOLUTION
+
+
+# %% check="residual_backward" points=3
+residual_backward = check.residual_backward(residual_backward)
+
+# %% [markdown]
+# What is the shortcut good for? Here is a gradient of length 1 on its way back through 30 layers of 32 tanh
+# neurons with small random weights. **Before you run the next cell, what do you expect?** Without the
+# shortcuts, and with them?
+
+# %%
+lengths = {"without shortcuts": [], "with shortcuts": []}
+for name, shortcut in (("without shortcuts", 0), ("with shortcuts", 1)):
+    rng = np.random.default_rng(1)
+    h, stored = rng.standard_normal((50, 32)), []
+    for _ in range(30):
+        W = 0.5 * rng.standard_normal((32, 32)) / np.sqrt(32)
+        stored.append((h @ W.T, h, W))
+        h = shortcut * h + np.tanh(h @ W.T)
+    g = np.ones_like(h) / np.sqrt(h.size)
+    for a, before, W in reversed(stored):
+        lengths[name].append(np.linalg.norm(g))
+        g = residual_backward(g, a, before, W, tanh_prime)[2] if shortcut else (tanh_prime(a) * g) @ W
+
+# %%
+for (name, values), line in zip(lengths.items(), ("--o", "-s"), strict=True):
+    plt.semilogy(range(30, 0, -1), values, line, markersize=4, label=name)
+plt.xlabel("layer")
+plt.ylabel(r"length of $\partial R / \partial H'$")
+plt.legend()
+plots.show(
+    "The length of the gradient in each of 30 layers, logarithmic. Without shortcuts it falls from 1 at "
+    "layer 30 by many powers of ten towards layer 1; with shortcuts it does not fall."
+)
+
+# %% [markdown]
+# Without shortcuts the length falls from layer to layer, on a straight line. With them it does not vanish:
+# one path, the shortcut, multiplies by exactly 1.
+
+# %% [markdown]
+# ## 5. Find the fault: one matrix, used twice
+#
+# This network draws its own input. Its target is $x$, and both layers share **one** matrix:
+#
+# $$h = \tanh(x W^T + b_1) \qquad f = h W + b_2 \qquad R = \frac1m \sum_i \|f_i - x_i\|^2$$
+#
+# With 64 pixels and 16 neurons it has to find a short description of a digit. (Lesson 09 is about such
+# networks.) Somebody wrote its gradient. The risk is right, and training makes it smaller; and yet there are
+# **three** faults.
+
+
+# %%
+def faulty_gradient(x, theta):
+    W, b1, b2 = theta["W"], theta["b1"], theta["b2"]
+    h = np.tanh(x @ W.T + b1)
+    f = h @ W + b2
+    risk = np.sum((f - x) ** 2) / len(x)
+
+    slopes = {}
+    s2 = 2 * (f - x) / len(x)
+    slopes["b2"] = s2.sum(axis=0)
+    slopes["W"] = h.T @ s2
+    s1 = (1 - np.tanh(h) ** 2) * (s2 @ W.T)
+    slopes["b1"] = s1.mean(axis=0)
+    slopes["W"] = s1.T @ x
+    return risk, slopes
+
+
+# %% [markdown]
+# `error_along` with `only` looks at one array after the other:
+
+
+# %%
+def random_theta(seed):
+    W = 0.1 * np.random.default_rng(seed).standard_normal((16, 64))
+    return {"W": W, "b1": np.zeros(16), "b2": np.zeros(64)}
+
+
+def errors_of(gradient):
+    """Return the relative error of the slopes of each array."""
+    digits, theta = data.digits().x_train[:20].reshape(20, 64) / 16, random_theta(0)
+    theta["b1"] = theta["b1"] + 0.5  # not 0, so that a mistake shows
+    _, slopes = gradient(digits, theta)
+    return {k: error_along(lambda at: gradient(digits, at)[0], theta, slopes, only=k) for k in theta}
+
+
+for array, error in errors_of(faulty_gradient).items():
+    print(f"{array:3} relative error {error:.1e}")
+
+# %% [markdown]
+# Write the gradient as it should be. (Mend one fault, run `errors_of(tied_gradient)` in a cell of your own:
+# what changed?)
+#
+# <details><summary>Hint: where?</summary>
+#
+# `b2` is right, so `s2` is. Everything that is wrong comes after it. Take the lines of `b1` first: there are
+# two faults on the way to it.
+#
+# </details>
+#
+# <details><summary>Hint: W</summary>
+#
+# Two paths lead from $W$ to $R$. If you change one entry of $W$, it changes in both layers.
+#
+# </details>
+
+
+# %% exercise="tied_gradient"
+def tied_gradient(x, theta):
+    """Return (R, slopes): the risk, and a dictionary of its slopes by theta["W"], ["b1"] and ["b2"].
+
+    x: shape (m, d).   W: shape (neurons, d).
+    """
+    ### BEGIN SOLUTION
+    W, b1, b2 = theta["W"], theta["b1"], theta["b2"]
+    h = np.tanh(x @ W.T + b1)
+    f = h @ W + b2
+    risk = np.sum((f - x) ** 2) / len(x)
+
+    s2 = 2 * (f - x) / len(x)
+    s1 = (1 - h**2) * (s2 @ W.T)
+    return risk, {"W": h.T @ s2 + s1.T @ x, "b1": s1.sum(axis=0), "b2": s2.sum(axis=0)}
+    ### END SOLUTION
+
+
+# %% check="tied_gradient" points=3
+tied_gradient = check.tied_gradient(tied_gradient)
+
+# %%
+for array, error in errors_of(tied_gradient).items():
+    print(f"{array:3} relative error {error:.1e}")
+
+# %% [markdown]
+# Does it matter? Both gradients train the network, with the same data, start, rate and number of epochs.
+# **Before you run the next cell, what do you expect?** Does the faulty one learn at all?
+
+# %%
+digits = data.digits()
+x_train, x_test = (images.reshape(len(images), 64) / 16 for images in (digits.x_train, digits.x_test))
+
+
+def draw_itself(gradient, epochs):
+    """Return the risk after each epoch and the drawings of the test images."""
+    theta, rng, risks = random_theta(0), np.random.default_rng(0), []
+    for _ in range(epochs):
+        for B in np.array_split(rng.permutation(len(x_train)), len(x_train) // 32):
+            _, slopes = gradient(x_train[B], theta)
+            theta = {k: theta[k] - 0.02 * slopes[k] for k in theta}
+        risks.append(gradient(x_train, theta)[0])
+    return risks, np.tanh(x_test @ theta["W"].T + theta["b1"]) @ theta["W"] + theta["b2"]
+
+
+# %%
+EPOCHS = budget.pick(smoke=5, cpu=30)
+drawn = {"faulty": draw_itself(faulty_gradient, EPOCHS), "mended": draw_itself(tied_gradient, EPOCHS)}
+for name, (risks, _) in drawn.items():
+    print(f"{name}: risk {risks[0]:.2f} after one epoch, {risks[-1]:.2f} at the end")
+rows = np.concatenate([x_test[:8], drawn["faulty"][1][:8], drawn["mended"][1][:8]])
+titles = ["image"] * 8 + ["faulty"] * 8 + ["mended"] * 8
+plots.image_grid(np.clip(rows, 0, 1).reshape(-1, 8, 8), titles, columns=8)
+plots.show(
+    "Three rows of eight digits: the test images, what the network with the faulty gradient draws of them, "
+    "and what the network with the mended one draws."
+)
+
+# %% [markdown]
+# It does learn, and nothing in its falling risk tells that something is wrong. That is why one checks
+# gradients.
+
+# %% [markdown] question="what-a-check-finds" points=2
+# **Question.** (a) A gradient has 10,000 entries of about the same size, and a single one of them has the
+# wrong sign. About how large is the relative error along *one random* direction? And if the check is made
+# entry by entry? (b) A friend's gradient passes every check with 1e-9, and the network still does not learn.
+# Name two faults that no gradient check can find.
+#
+# <!-- BEGIN SOLUTION -->
+# (a) Along a random $u$ the slope $\langle \nabla R, u \rangle$ is a sum of 10,000 terms of random sign, so
+# about 100 times as large as one term. The wrong entry changes it by two such terms: about 2 %, divided by
+# the sum of both slopes about 1 %. That is far above $10^{-9}$, so it is found, but it does not tell where.
+# Entry by entry, this one has the error 1 (opposite slopes) and all others 0. (b) The check compares the
+# gradient with *the risk that is programmed*. It cannot see that this risk is the wrong one (labels that do
+# not belong to the images, a softmax twice in both, a penalty that is much too large), nor what is done with
+# the gradient afterwards: a step in the wrong direction, a rate that is too large or too small, all weights 0
+# at the start.
+# <!-- END SOLUTION -->
+
+# %% [markdown]
+# ## 6. The whole network, back to the pixels
+#
+# Now both passes of a residual network, for any number of blocks. With $L + 1$ = `len(W)` layers:
+#
+# $$h^{(1)} = \phi(a^{(1)}) \qquad h^{(k)} = h^{(k-1)} + \phi(a^{(k)}), \quad k = 2, \dots, L$$
+#
+# and the last layer $a^{(L+1)}$ goes into `weighted_risk` as it is. The penalty is
+# $\lambda \sum_k \|W^{(k)}\|_F^2$ over **all** weights, $\lambda$ = `l2`; biases are not penalised. $L$ may
+# be 1: then there is no block.
+#
+# Return $a^{(L+1)}$, the penalised risk, its slopes by all $W^{(k)}$ and $b^{(k)}$, and one thing more: its
+# slopes by the **input**, $\partial R / \partial x$. Do it without a loop over samples.
+#
+# <details><summary>Hint: the plan</summary>
+#
+# Forward, store `a[k]` and `h[k]` of each layer. Then `weighted_risk` gives the slopes by the last $a$. The
+# last layer and layer 1 are plain layers, all between them are your blocks.
 #
 # </details>
 #
 # <details><summary>Hint: it is wrong, and where?</summary>
 #
-# Try a network with a single layer first: then there is only $\delta$. If that is right and two layers are
-# not, look at the step from $g$ to $s$. If two layers are right and four are not, look at which `k` you use
-# there.
+# Try a network without a block first. If that is right and one block is not, look at what you hand to
+# `residual_backward`: which `a`, which `h`? If one block is right and three are not, look at the order.
 #
 # </details>
 
-# %%
-PSI = {"identity": lambda a: a, "sigmoid": sigmoid, "softmax": softmax}
-PSI_PRIME = {"identity": np.ones_like, "sigmoid": sigmoid_prime}
 
+# %% exercise="network_gradient"
+def network_gradient(x, y, v, W, b, phi, phi_prime, l2=0.0):
+    """Return (a, R, grad_w, grad_b, grad_x): the last a (m, K), the penalised risk, and its slopes.
 
-# %% exercise="backpropagation"
-def backpropagation(x, y, W, b, phi, phi_prime, output, l2=0.0, l1=0.0):
-    """Return (f, grad_w, grad_b): the outputs f(x), and the gradients of the penalised risk.
-
-    x: shape (m, d).   y: shape (m, K).   phi, phi_prime: activation of the hidden layers.
-    Returns f of shape (m, K), and two dictionaries: grad_w[k] has the shape of W[k], grad_b[k] that of b[k].
+    x: (m, d).   y: (m, K).   v: weights of the samples (m,).   phi, phi_prime: the hidden activation.
+    grad_w[k] and grad_b[k] have the shapes of W[k] and b[k], grad_x that of x.
     """
     ### BEGIN SOLUTION
-    last = len(W)
-    a, h = {}, {0: x}
+    last, a, h = len(W), {}, {0: x}
     for k in W:
-        a[k], h[k] = layer_forward(h[k - 1], W[k], b[k], PSI[output] if k == last else phi)
-    s = h[last] - y if output == "softmax" else -2 * (y - h[last]) * PSI_PRIME[output](a[last])
-    grad_w, grad_b = {}, {}
-    for k in reversed(W):
-        grad_w[k], grad_b[k], g = layer_backward(s, h[k - 1], W[k])
-        grad_w[k] = grad_w[k] + 2 * l2 * W[k] + l1 * np.sign(W[k])
-        if k > 1:
-            s = phi_prime(a[k - 1]) * g
-    return h[last], grad_w, grad_b
+        a[k] = h[k - 1] @ W[k].T + b[k]
+        if k < last:
+            h[k] = phi(a[k]) if k == 1 else h[k - 1] + phi(a[k])
+    risk, s = weighted_risk(a[last], y, v)
+
+    grad_w, grad_b, g = {last: s.T @ h[last - 1]}, {last: s.sum(axis=0)}, s @ W[last]
+    for k in range(last - 1, 1, -1):
+        grad_w[k], grad_b[k], g = residual_backward(g, a[k], h[k - 1], W[k], phi_prime)
+    s = phi_prime(a[1]) * g
+    grad_w[1], grad_b[1] = s.T @ x, s.sum(axis=0)
+
+    risk = risk + l2 * sum(np.sum(W[k] ** 2) for k in W)
+    return a[last], risk, {k: grad_w[k] + 2 * l2 * W[k] for k in W}, grad_b, s @ W[1]
     ### END SOLUTION
 
 
-# %% check="backpropagation" points=4
-backpropagation = check.backpropagation(backpropagation)
+# %% check="network_gradient" points=4
+network_gradient = check.network_gradient(network_gradient)
 
 # %% [markdown]
-# All your functions together: the gradient of the first layer, which comes at the end of the backward pass,
-# of a network with three hidden layers, against your central differences of your risk.
+# All your functions together: a network with three blocks, checked along random directions in which weights,
+# biases **and** pixels move at the same time.
+
 
 # %%
-W, b = initialise([4, 6, 5, 5, 3], seed=2)
-x, y = rng.standard_normal((8, 4)), one_hot(np.arange(8) % 3, 3)
-LOSS = {"identity": "quadratic", "sigmoid": "quadratic", "softmax": "cross-entropy"}
+def initialise(sizes, seed):
+    """Return random W and zero b for layers of these sizes, the input first."""
+    rng = np.random.default_rng(seed)
+    W = {}
+    for k in range(1, len(sizes)):
+        W[k] = rng.standard_normal((sizes[k], sizes[k - 1])) / np.sqrt(sizes[k - 1])
+    return W, {k: np.zeros(sizes[k]) for k in W}
 
 
-def risk(w, output):
-    """Return the penalised risk with w in place of W[1]."""
-    f, _, _ = backpropagation(x, y, {**W, 1: w}, b, np.tanh, tanh_prime, output)
-    return penalised_risk(f, y, {**W, 1: w}, LOSS[output], l2=0.01, l1=0.01)
+def join(W, b):
+    """Return one dictionary of all weights and biases, with keys such as "W1" and "b1"."""
+    return {f"W{k}": W[k] for k in W} | {f"b{k}": b[k] for k in b}
 
 
-errors = []
-for output in LOSS:
-    _, grad_w, _ = backpropagation(x, y, W, b, np.tanh, tanh_prime, output, l2=0.01, l1=0.01)
-    errors.append(gradient_check(lambda w, output=output: risk(w, output), W[1], grad_w[1])[1])
-    print(f"{output:8} relative error {errors[-1]:.1e}")
+def split(theta):
+    """Return W and b from such a dictionary."""
+    layers = sorted(int(key[1:]) for key in theta if key[0] == "W")
+    return {k: theta[f"W{k}"] for k in layers}, {k: theta[f"b{k}"] for k in layers}
+
+
+# %%
+def risk_at(at):
+    W, b = split(at)
+    return network_gradient(at["x"], y, v, W, b, np.tanh, tanh_prime, l2=0.01)[1]
+
+
+W, b = initialise([4, 5, 5, 5, 5, 3], seed=2)
+x = np.random.default_rng(3).standard_normal((6, 4))
+_, _, grad_w, grad_b, grad_x = network_gradient(x, y, v, W, b, np.tanh, tanh_prime, l2=0.01)
+at, slopes = join(W, b) | {"x": x}, join(grad_w, grad_b) | {"x": grad_x}
+errors = [error_along(risk_at, at, slopes, seed=seed) for seed in range(10)]
 runtime.result("lab_gradient_relative_error", max(errors), at_most=1e-6)
 
-# %% [markdown] question="cost-of-a-gradient" points=2
-# **Question.** A network has $N$ weights and biases. (a) How many forward passes do central differences need
-# for one gradient, and how much work is backpropagation, counted in forward passes? (b) Backpropagation
-# stores all $a^{(k)}$ and $h^{(k)}$: why, and how does this memory grow with the size of the batch and the
-# number of layers? (c) Why does anyone still use finite differences?
-#
-# <!-- BEGIN SOLUTION -->
-# (a) Two for each parameter, $2N$; backpropagation costs about two to three forward passes in all: one
-# forward pass, and a backward pass with up to two products for each layer in place of one. (b) The gradient
-# of $W^{(k)}$ contains $h^{(k-1)}$, and $s^{(k-1)}$ contains $\phi'(a^{(k-1)})$. The memory is proportional
-# to the size of the batch and to the total number of neurons, hence to the number of layers of equal width.
-# (c) To test: they use nothing but the risk, so a mistake in the derivation or the code of the gradient
-# shows. A small network and a few entries are enough.
-# <!-- END SOLUTION -->
-
 # %% [markdown]
-# ## 8. Stochastic gradient descent
+# ## 7. A batch that does not fit into the memory
 #
-# Repeat for each **epoch**: shuffle the samples, cut them into batches of `batch_size` (the last one may be
-# smaller), and for each batch $B$ make one step
+# The forward pass stores all $a^{(k)}$ and $h^{(k)}$ of a batch. If the memory is too small for that, one
+# computes the gradient of a part of the batch, forgets what was stored, takes the next part, and puts the
+# gradients together (**gradient accumulation**). The result must be the gradient of the whole batch, not
+# *about* the same.
 #
-# $$W^{(k)} \leftarrow W^{(k)} - \varepsilon\, \nabla_{W^{(k)}} \qquad
-# b^{(k)} \leftarrow b^{(k)} - \varepsilon\,
-# \nabla_{b^{(k)}} \qquad\text{for all } k$$
+# `gradient(x, y, v)` returns a dictionary of slopes of a weighted mean, as in exercise 2. Call it on parts of
+# `rows` rows (the last one may be smaller), and return the dictionary for the whole batch. In no part are all
+# weights 0.
 #
-# with gradients from `gradient(x_batch, y_batch, W, b)`, which returns the two dictionaries. Return **new**
-# dictionaries; the `W` and `b` that were given stay as they are. All random numbers come from `rng`.
+# <details><summary>Hint: on paper</summary>
 #
-# <details><summary>Hint</summary>
+# Let $V_1$ and $V_2$ be the sums of the weights of two parts. Write $R$, $R_1$, $R_2$ with the formula of
+# exercise 2. Which multiples of $R_1$ and $R_2$ give $R$?
 #
-# `rng.permutation(n)` gives the indices $0, \dots, n - 1$ in random order; a slice of it is a batch. Beware
-# of `-=`: it changes an array in place, also when another dictionary holds the same array.
+# </details>
+#
+# <details><summary>Hint: in code</summary>
+#
+# `range(0, len(x), rows)` runs over the starts of the parts. A slice may end behind the end of an array.
 #
 # </details>
 
 
-# %% exercise="sgd"
-def sgd(gradient, x, y, W, b, rate, epochs, batch_size, seed=0):
-    """Return new (W, b) after some epochs of stochastic gradient descent.
-
-    gradient: function (x_batch, y_batch, W, b) -> (grad_w, grad_b).   rate: the learning rate.
-    """
-    rng = np.random.default_rng(seed)
+# %% exercise="accumulated"
+def accumulated(gradient, x, y, v, rows):
+    """Return the gradient of the batch (a dictionary), from calls of gradient on parts of `rows` rows."""
     ### BEGIN SOLUTION
-    for _ in range(epochs):
-        order = rng.permutation(len(x))
-        for start in range(0, len(x), batch_size):
-            batch = order[start : start + batch_size]
-            grad_w, grad_b = gradient(x[batch], y[batch], W, b)
-            W = {k: W[k] - rate * grad_w[k] for k in W}
-            b = {k: b[k] - rate * grad_b[k] for k in b}
-    return W, b
+    total = {}
+    for start in range(0, len(x), rows):
+        part = slice(start, start + rows)
+        slopes = gradient(x[part], y[part], v[part])
+        for k in slopes:
+            total[k] = total.get(k, 0) + v[part].sum() / v.sum() * slopes[k]
+    return total
     ### END SOLUTION
 
 
-# %% check="sgd" points=3
-sgd = check.sgd(sgd)
+# %% check="accumulated" points=2
+accumulated = check.accumulated(accumulated)
+
+# %% [markdown] question="cost-of-memory" points=2
+# **Question.** (a) Which of the stored arrays does the backward pass of a block need, and what for? With your
+# function of exercise 7, what does the memory for them depend on: `rows`, `len(x)`, the number of blocks? And
+# the time? (b) For $\partial R / \partial x$ one backward pass is enough. How many passes does the matrix
+# $\partial f_c / \partial x_l$ of *all* $K$ outputs by all $d$ pixels of one image need? How many pairs of
+# forward passes do central differences need for it?
+#
+# <!-- BEGIN SOLUTION -->
+# (a) `a[k]` for $\phi'$, and `h[k - 1]` for the slopes of $W^{(k)}$. Memory grows with `rows` and with the
+# number of blocks, not with `len(x)`. The time hardly changes: the same products, only in smaller pieces
+# (each piece costs a little more because short matrices are multiplied less efficiently). (b) A backward pass
+# starts at one number. So it takes $K$ of them, one for each output, after one forward pass. Central
+# differences move one pixel at a time and see all outputs change at once: $d$ pairs of forward passes. With
+# few outputs and many inputs, as for a risk with $K = 1$, going backwards is far cheaper.
+# <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Your network reads digits
 #
-# Everything below is done by your functions: a network 64-64-32-10 with tanh, softmax and cross-entropy, on
-# scikit-learn's digits.
+# A network with four blocks, leaky ReLU, smoothed targets and a small penalty, trained in batches of 64 that
+# are computed in parts of 32. (The weights of the blocks start half as large, so that the sum of blocks does
+# not grow.)
 
 # %%
-digits = data.digits()
-x_train, x_test = (images.reshape(len(images), 64) / 16 for images in (digits.x_train, digits.x_test))
-y_train, y_test = one_hot(digits.y_train, 10), one_hot(digits.y_test, 10)
-print("x_train", x_train.shape, "y_train", y_train.shape)
+y_train = smooth_targets(digits.y_train, 10, alpha=0.1)
+
+
+def digits_gradient(theta):
+    """Return the function gradient(x, y, v) at these parameters."""
+
+    def gradient(x, y, v):
+        _, _, grad_w, grad_b, _ = network_gradient(x, y, v, *split(theta), leaky, leaky_prime, l2=1e-4)
+        return join(grad_w, grad_b)
+
+    return gradient
+
+
+def look_at(x, labels, theta):
+    """Return the classes that the network reads, and the slopes of the risk by the pixels."""
+    y = smooth_targets(labels, 10, alpha=0)
+    a, _, _, _, slopes = network_gradient(x, y, np.ones(len(x)), *split(theta), leaky, leaky_prime)
+    return a.argmax(axis=1), slopes
+
+
+def accuracy(x, labels, theta):
+    return np.mean(look_at(x, labels, theta)[0] == labels)
 
 
 # %%
-def digits_gradient(x, y, W, b):
-    _, grad_w, grad_b = backpropagation(x, y, W, b, np.tanh, tanh_prime, "softmax", l2=3e-4)
-    return grad_w, grad_b
+W, b = initialise([64, 32, 32, 32, 32, 32, 10], seed=0)
+theta = join({k: W[k] / 2 if 1 < k < len(W) else W[k] for k in W}, b)
+rng = np.random.default_rng(0)
+for _ in range(budget.pick(smoke=20, cpu=60)):
+    for B in np.array_split(rng.permutation(len(x_train)), len(x_train) // 64):
+        slopes = accumulated(digits_gradient(theta), x_train[B], y_train[B], np.ones(len(B)), rows=32)
+        theta = {k: theta[k] - 0.2 * slopes[k] for k in theta}
+print(f"training accuracy {accuracy(x_train, digits.y_train, theta):.4f}")
+runtime.result("lab_digits_test_accuracy", accuracy(x_test, digits.y_test, theta), at_least=0.97)
+
+# %% [markdown]
+# ## 8. Derive it: the worst small change
+#
+# $G = \partial R / \partial x$ tells how the risk changes with each pixel. In first order,
+#
+# $$R(x + u) \approx R(x) + \sum_{i,l} G_{i,l}\, u_{i,l}$$
+#
+# Which *small* change $u_i$ of a picture raises the risk **most**? It depends on what small means:
+#
+# - `"max"`: each pixel may change by at most $\eta$, $|u_{i,l}| \le \eta$;
+# - `"euclid"`: the whole row may have at most the length $\eta$, $\|u_i\| \le \eta$.
+#
+# On paper: for each of the two find the $u_i$ that makes $\langle G_i, u_i \rangle$ as large as possible.
+# Return it for each row (one row, one picture). Where $G_{i,l} = 0$ the change is 0.
+#
+# <details><summary>Hint: "max"</summary>
+#
+# The sum has one term for each pixel, and each pixel is free to choose. What does a pixel with the slope 3
+# choose? One with the slope −0.001?
+#
+# </details>
+#
+# <details><summary>Hint: "euclid"</summary>
+#
+# $\langle G_i, u_i \rangle = \|G_i\| \|u_i\| \cos(\text{angle})$. And what if $G_i$ is a row of zeros?
+#
+# </details>
 
 
-def accuracy(x, labels, W, b):
-    f, _, _ = backpropagation(x, one_hot(labels, 10), W, b, np.tanh, tanh_prime, "softmax")
-    return np.mean(f.argmax(axis=1) == labels)
+# %% exercise="worst_change"
+def worst_change(g, eta, norm):
+    """Return the change (m, d) of each row, within the limit eta, that raises the risk most.
+
+    g: the slopes dR/dx, shape (m, d).   norm: "max" or "euclid".
+    """
+    ### BEGIN SOLUTION
+    if norm == "max":
+        return eta * np.sign(g)
+    length = np.linalg.norm(g, axis=1, keepdims=True)
+    return eta * g / np.where(length == 0, 1, length)
+    ### END SOLUTION
+
+
+# %% check="worst_change" points=2
+worst_change = check.worst_change(worst_change)
+
+# %% [markdown]
+# ## How little is enough
+#
+# `"max"` is the *fast gradient sign method* (Goodfellow et al., 2015). We change all test images by it, and
+# for comparison by random signs of the same size. Pixels stay between 0 and 1. **Before you run the next
+# cell, what do you expect?** Every pixel may change by $\eta = 0.1$, a tenth of the way from black to white.
+# How many digits will still be read rightly, after a random change and after the worst one?
 
 
 # %%
-W, b = initialise([64, 64, 32, 10], seed=0)
-epochs = np.arange(1, budget.pick(smoke=21, cpu=61))
-train_accuracy, test_accuracy = [], []
-for epoch in epochs:
-    W, b = sgd(digits_gradient, x_train, y_train, W, b, rate=0.2, epochs=1, batch_size=32, seed=epoch)
-    train_accuracy.append(accuracy(x_train, digits.y_train, W, b))
-    test_accuracy.append(accuracy(x_test, digits.y_test, W, b))
-runtime.result("lab_digits_test_accuracy", test_accuracy[-1], at_least=0.97)
+def changed(x, labels, eta, rng=None):
+    """Return x after the worst change, or after random signs from rng."""
+    slopes = look_at(x, labels, theta)[1]
+    change = worst_change(slopes, eta, "max") if rng is None else eta * rng.choice([-1, 1], x.shape)
+    return np.clip(x + change, 0, 1)
+
 
 # %%
-plt.plot(epochs, train_accuracy, "-", label="training")
-plt.plot(epochs, test_accuracy, "--", label="test")
-plt.xlabel("epoch")
-plt.ylabel("accuracy")
-plt.ylim(0.8, 1.005)
-plt.legend(loc="lower right")
+sizes = np.linspace(0, 0.3, 7)
+worst, chance = [], []
+for eta in sizes:
+    for values, rng in ((worst, None), (chance, np.random.default_rng(0))):
+        values.append(accuracy(changed(x_test, digits.y_test, eta, rng), digits.y_test, theta))
+plt.plot(sizes, chance, "-o", label="random signs")
+plt.plot(sizes, worst, "--s", label="the worst change")
+plt.xlabel(r"change of each pixel, $\eta$")
+plt.ylabel("test accuracy")
+plt.ylim(0, 1.02)
+plt.legend()
 plots.show(
-    "Accuracy over the epochs: the training curve comes close to 1, the test curve stays a little below."
+    "Test accuracy against the size of the change. With random signs it falls slowly; with the worst change "
+    "it falls steeply and is close to 0 at the right end."
+)
+runtime.result("lab_worst_over_random_at_0.1", worst[2] / chance[2], at_most=0.9)
+
+# %%
+few, labels = x_test[:8], digits.y_test[:8]
+slopes = look_at(few, labels, theta)[1]
+attacked = changed(few, labels, 0.15)
+read, _ = look_at(attacked, labels, theta)
+figure, axes = plt.subplots(3, 8, figsize=(8, 3.6))
+for i, (image, slope, other) in enumerate(zip(few, slopes, attacked, strict=True)):
+    largest = np.abs(slope).max()
+    axes[0, i].imshow(image.reshape(8, 8), vmin=0, vmax=1)
+    axes[1, i].imshow(slope.reshape(8, 8), cmap="PuOr", vmin=-largest, vmax=largest)
+    axes[2, i].imshow(other.reshape(8, 8), vmin=0, vmax=1)
+    axes[0, i].set_title(f"true: {labels[i]}", fontsize=9)
+    axes[2, i].set_title(f"read: {read[i]}", fontsize=9)
+for ax in axes.flat:
+    ax.axis("off")
+plots.show(
+    "Eight digits in three rows: the image with its true class; the slope of the risk by each pixel, purple "
+    "where more ink raises the risk and orange where less ink does; the changed image and what is read."
 )
 
 # %% [markdown]
-# The training accuracy comes close to 1, the test accuracy does not. Lesson 04 is about this gap.
-#
-# Which test images does it get wrong? Look at them: would you have known?
-
-# %%
-f, _, _ = backpropagation(x_test, y_test, W, b, np.tanh, tanh_prime, "softmax")
-wrong = np.flatnonzero(f.argmax(axis=1) != digits.y_test)[:8]
-titles = [f"{digits.y_test[i]}, not {f[i].argmax()}" for i in wrong]
-plots.image_grid(digits.x_test[wrong], titles, columns=8, scale=1.1)
-plots.show("Some misread digits; each title gives the true class and the class that the network answered.")
+# First row: the images. Second row: your $\partial R / \partial x$. Purple pixels raise the risk if they get
+# brighter, orange ones if they get darker. Third row: the images after the worst change of 0.15, and what the
+# network reads now. Would you read them like that? The change is small in each pixel. But all 64 of them push
+# the risk the same way, so in first order their effects add up to $\eta \sum_l |G_{i,l}|$. Of random signs
+# most of the effect cancels, as the blue curve shows.
 
 # %% [markdown]
 # ## Going further
 #
-# No checks here; `gradient_check` is your judge.
+# No checks here; `directional_check` is your judge.
 #
-# 1. **Vanishing gradients.** Build networks with 10 hidden layers of 64 neurons with `initialise` and draw
-#    the norm of `grad_w[k]` against $k$, for sigmoid, tanh and ReLU ($\phi'(a) = 1$ if $a > 0$, else 0).
-#    Where is tanh, and why? Then multiply all weights by 0.5, and by 2.
-# 2. **Momentum.** Keep a velocity for each parameter, $v \leftarrow 0.9\, v - \varepsilon \nabla$, and add
-#    $v$ to the parameter. How many epochs does the digits network need for 97 % now?
-# 3. **Sparse weights.** Train with `l1=1e-3` in place of `l2`. How many weights of `W[1]` are smaller than
-#    0.001 in absolute value? Draw the rows of `W[1]` as images of 8×8.
-# 4. **Batch normalisation by hand.** $\hat a = (a - \mu) / \sqrt{\sigma^2 + 10^{-5}}$ with mean and variance
-#    of each column over the batch. Derive $\partial R / \partial a$ from $\partial R / \partial \hat a$ (mind
-#    that $\mu$ and $\sigma$ depend on $a$ too: a sample now acts on all others) and let `gradient_check`
-#    judge it. (Ioffe & Szegedy, 2015, [arXiv:1502.03167](https://arxiv.org/abs/1502.03167))
+# 1. **Harden it.** Train on `changed(x_train[B], ...)` in place of `x_train[B]` and draw the two curves
+#    again. What does the network pay for it on the clean images?
+# 2. **Weights.** Give all images of the digit 8 the weight $v = 20$. Which errors become rare, and which more
+#    frequent?
+# 3. **A tape with more operations.** Give the lecture's `Value` a power and a leaky ReLU, and compute the
+#    slopes of a residual block of two neurons with it.
+# 4. **Batch normalisation by hand.** $\hat a = (a - \bar a) / \sqrt{\sigma^2 + 10^{-5}}$ with mean $\bar a$
+#    and variance $\sigma^2$ of each column over the batch. Derive $\partial R / \partial a$ from
+#    $\partial R / \partial \hat a$: a sample now acts on all others, so there are more paths. (Ioffe &
+#    Szegedy, 2015, [arXiv:1502.03167](https://arxiv.org/abs/1502.03167))
 #
 # ## Summary
 #
-# You wrote a layer that goes forward and backward, and chained it. Automatic differentiation, as in Keras,
-# does exactly this: for each operation it knows the way forward and the way back. Back to [the
+# You sent the gradient through a weighted loss, a shortcut, a matrix that stands in two places, and on to the
+# pixels, always by the same rule: multiply along a path, add where paths meet. Back to [the
 # lecture](../notebooks/03_backpropagation.ipynb).
 #
-# Reference: D. Rumelhart, G. Hinton, R. Williams (1986). Learning representations by back-propagating errors.
-# *Nature* 323, 533-536. [doi:10.1038/323533a0](https://doi.org/10.1038/323533a0)
+# ## References
+#
+# - C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna (2016). Rethinking the Inception architecture for
+#   computer vision. *CVPR*. [arXiv:1512.00567](https://arxiv.org/abs/1512.00567)
+# - K. He, X. Zhang, S. Ren, J. Sun (2016). Deep residual learning for image recognition. *CVPR*.
+#   [arXiv:1512.03385](https://arxiv.org/abs/1512.03385)
+# - I. Goodfellow, J. Shlens, C. Szegedy (2015). Explaining and harnessing adversarial examples. *ICLR*.
+#   [arXiv:1412.6572](https://arxiv.org/abs/1412.6572)

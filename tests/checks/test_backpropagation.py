@@ -2,354 +2,371 @@
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax, softmax
 
 from nnlabs.checks import backpropagation
-from nnlabs.checks.backpropagation import sigmoid, sigmoid_prime
+from nnlabs.checks.backpropagation import leaky_prime
+from nnlabs.checks.exercise import edited
 from tests.checks.harness import Answers, make_tests
 
-# ---------------------------------------------------------------- one-hot
+# ---------------------------------------------------------------- smoothed targets
 
 
-def one_hot_by_loop(labels, classes):
-    result = np.zeros((len(labels), classes))
+def smooth_by_loop(labels, classes, alpha):
+    result = np.full((len(labels), classes), alpha / classes)
     for i, label in enumerate(labels):
-        result[i, label] = 1
+        result[i, label] += 1 - alpha
     return result
 
 
-def one_hot_by_index(labels, classes):
-    result = np.zeros((labels.size, classes), dtype=int)
-    result[np.arange(labels.size), labels] = 1
-    return result
+def smooth_by_where(labels, classes, alpha):
+    true = labels[:, None] == np.arange(classes)
+    return np.where(true, 1 - alpha + alpha / classes, alpha / classes)
 
 
-# ---------------------------------------------------------------- softmax
+# ---------------------------------------------------------------- weighted cross-entropy
 
 
-def softmax_row_by_row(a):
-    return np.array([np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in a])
+def weighted_risk_by_sample(a, y, v):
+    v = v / v.sum()
+    risk, slopes = 0.0, np.zeros(a.shape)
+    for i in range(len(a)):
+        largest = a[i].max()
+        log_p = a[i] - largest - np.log(np.sum(np.exp(a[i] - largest)))
+        risk -= v[i] * (y[i] @ log_p)
+        slopes[i] = v[i] * (y[i].sum() * np.exp(log_p) - y[i])
+    return risk, slopes
 
 
-def softmax_by_logarithm(a):
-    shifted = a - np.max(a, axis=-1)[:, np.newaxis]
-    return np.exp(shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True)))
+def weighted_risk_by_average(a, y, v):
+    risk = np.average(-(y * log_softmax(a, axis=1)).sum(axis=1), weights=v)
+    slopes = softmax(a, axis=1) * y.sum(axis=1)[:, None] - y
+    return [risk, (slopes.T * v).T / np.sum(v)]
 
 
-# ---------------------------------------------------------------- penalised risk
+def weighted_risk_in_place(a, y, v):
+    v /= v.sum()
+    return weighted_risk_by_average(a, y, v)
 
 
-def risk_by_loop(f, y, W, loss, l2=0.0, l1=0.0):
-    total = 0.0
-    for i in range(len(f)):
-        total += np.sum((f[i] - y[i]) ** 2) if loss == "quadratic" else -np.sum(y[i] * np.log(f[i]))
-    weights = np.concatenate([w.ravel() for w in W.values()])
-    return total / len(f) + l2 * weights @ weights + l1 * abs(weights).sum()
+# ---------------------------------------------------------------- a check along one direction
 
 
-# ---------------------------------------------------------------- one layer
+def check_by_flat_vectors(function, at, gradient, direction, step=1e-5):
+    def value(t):
+        return function({k: at[k] + t * direction[k] for k in at})
+
+    exact = np.concatenate([np.ravel(gradient[k]) for k in at]) @ np.concatenate(
+        [np.ravel(direction[k]) for k in at]
+    )
+    return exact, (value(step) - value(-step)) / step / 2
 
 
-def layer_forward_by_einsum(h_previous, W, b, phi):
-    a = np.einsum("ij,kj->ik", h_previous, W) + b[None, :]
-    return [a, phi(a)]
+def check_by_loop(function, at, gradient, direction, step=1e-5):
+    exact, ahead, behind = 0.0, {}, {}
+    for k, array in at.items():
+        exact += float(np.vdot(gradient[k], direction[k]))
+        ahead[k], behind[k] = array + step * direction[k], array - step * direction[k]
+    return exact, 0.5 * (function(ahead) - function(behind)) / step
 
 
-def layer_forward_by_columns(h_previous, W, b, phi):
-    a = (W @ h_previous.T + b.reshape(-1, 1)).T
-    return a, phi(a)
+def check_in_place(function, at, gradient, direction, step=1e-5):
+    for k in at:
+        at[k] = at[k] + step * direction[k]
+    return check_by_loop(function, at, gradient, direction, step)
 
 
-def layer_forward_by_sample(h_previous, W, b, phi):
-    rows = [W @ h + b for h in h_previous]
-    return np.array(rows), np.array([phi(row) for row in rows])
+def check_entry_by_entry(function, at, gradient, direction, step=1e-5):
+    """Take the difference for each array by itself."""
+    exact, numeric = 0.0, 0.0
+    for k in at:
+        one = {j: direction[j] * (j == k) for j in at}
+        parts = check_by_loop(function, at, gradient, one, step)
+        exact, numeric = exact + parts[0], numeric + parts[1]
+    return exact, numeric
 
 
-def layer_backward_by_einsum(s, h_previous, W):
-    m = s.shape[0]
-    return np.einsum("im,il->ml", s, h_previous) / m, np.sum(s, axis=0) / m, np.einsum("im,ml->il", s, W)
+# ---------------------------------------------------------------- a layer with a shortcut
 
 
-def layer_backward_by_loop(s, h_previous, W):
-    grad_w = np.mean([np.outer(row, h) for row, h in zip(s, h_previous, strict=True)], axis=0)
-    return grad_w, np.mean(s, 0), np.array([W.T @ row for row in s])
+def residual_by_einsum(g, a, h, W, phi_prime):
+    s = g * phi_prime(a)
+    return np.einsum("ij,il->jl", s, h), np.sum(s, 0), np.einsum("ij,jl->il", s, W) + g
 
 
-# ---------------------------------------------------------------- gradient check
+def residual_by_matrix(g, a, h, W, phi_prime):
+    rows = [(np.eye(len(W)) + phi_prime(a[i])[:, None] * W).T @ g[i] for i in range(len(g))]
+    s = phi_prime(a) * g
+    return sum(np.outer(s[i], h[i]) for i in range(len(g))), s.sum(axis=0), np.array(rows)
 
 
-def gradient_check_in_place(function, at, gradient, step=1e-5):
-    w, numeric = at.copy(), np.empty(at.shape)
-    for i in range(w.size):
-        value = w.flat[i]
-        w.flat[i] = value + step
-        above = function(w)
-        w.flat[i] = value - step
-        numeric.flat[i] = (above - function(w)) / step / 2
-        w.flat[i] = value
-    error = np.linalg.norm(numeric - gradient) / (np.linalg.norm(numeric) + np.linalg.norm(gradient))
-    return numeric, error
+def residual_changing_g(g, a, h, W, phi_prime):
+    result = residual_by_einsum(g, a, h, W, phi_prime)
+    g[...] = result[2]
+    return result[0], result[1], g
 
 
-def gradient_check_restored(function, at, gradient, step=1e-5):
-    numeric = np.zeros_like(at)
-    for index, _ in np.ndenumerate(at):
-        at[index] += step
-        above = function(at)
-        at[index] -= 2 * step
-        below = function(at)
-        at[index] += step
-        numeric[index] = (above - below) / (2 * step)
-    norms = np.sqrt(np.sum(gradient**2)) + np.sqrt(np.sum(numeric**2))
-    return numeric, np.sqrt(np.sum((gradient - numeric) ** 2)) / norms
+# ---------------------------------------------------------------- find the fault
 
 
-def gradient_check_moved(function, at, gradient, step=1e-5):
-    numeric, error = gradient_check_in_place(function, at, gradient, step)
-    at += step
-    return numeric, error
+def faulty_gradient(x, theta):
+    """The code of the lab's statement, as it is given there."""
+    W, b1, b2 = theta["W"], theta["b1"], theta["b2"]
+    h = np.tanh(x @ W.T + b1)
+    f = h @ W + b2
+    risk = np.sum((f - x) ** 2) / len(x)
+    slopes = {}
+    s2 = 2 * (f - x) / len(x)
+    slopes["b2"] = s2.sum(axis=0)
+    slopes["W"] = h.T @ s2
+    s1 = (1 - np.tanh(h) ** 2) * (s2 @ W.T)
+    slopes["b1"] = s1.mean(axis=0)
+    slopes["W"] = s1.T @ x
+    return risk, slopes
+
+
+AT_A = "(1 - np.tanh(h) ** 2) -> (1 - h**2)"
+ONCE = "s1.mean -> s1.sum"
+ADDED = 'slopes["W"] = s1.T @ x -> slopes["W"] += s1.T @ x'
+
+
+def tied_by_sample(x, theta):
+    total = {k: 0 * theta[k] for k in theta}
+    risk = 0.0
+    for row in x:
+        a = theta["W"] @ row + theta["b1"]
+        error = theta["W"].T @ np.tanh(a) + theta["b2"] - row
+        risk += error @ error / len(x)
+        s = (theta["W"] @ (2 * error)) / np.cosh(a) ** 2
+        total["W"] = total["W"] + (np.outer(np.tanh(a), 2 * error) + np.outer(s, row)) / len(x)
+        total["b1"], total["b2"] = total["b1"] + s / len(x), total["b2"] + 2 * error / len(x)
+    return risk, total
 
 
 # ---------------------------------------------------------------- the whole network
 
-OUTPUTS = {
-    "identity": lambda a: a,
-    "sigmoid": sigmoid,
-    "softmax": lambda a: np.exp(a) / np.exp(a).sum(axis=1, keepdims=True),
-}
 
-
-def delta_of(output, a, f, y):
-    if output == "softmax":
-        return f - y
-    return -2 * (y - f) * (sigmoid_prime(a) if output == "sigmoid" else 1)
-
-
-def network_recursive(x, y, W, b, phi, phi_prime, output, l2=0.0, l1=0.0):
+def network_by_recursion(x, y, v, W, b, phi, phi_prime, l2=0.0):
+    last = len(W)
     grad_w, grad_b = {}, {}
 
-    def pass_through(h, k):
+    def walk(h, k):
         a = h @ W[k].T + b[k]
-        if k == len(W):
-            f = OUTPUTS[output](a)
-            s = delta_of(output, a, f, y)
+        if k == last:
+            risk, s = weighted_risk_by_average(a, y, v)
+            ends, skip = (a, risk), 0
         else:
-            f, above = pass_through(phi(a), k + 1)
-            s = phi_prime(a) * above
-        grad_w[k] = s.T @ h / len(x) + 2 * l2 * W[k] + l1 * np.sign(W[k])
-        grad_b[k] = s.mean(axis=0)
-        return f, s @ W[k]
+            ends, g = walk(phi(a) + (h if k > 1 else 0), k + 1)
+            s, skip = phi_prime(a) * g, g if k > 1 else 0
+        grad_w[k], grad_b[k] = s.T @ h + 2 * l2 * W[k], s.sum(axis=0)
+        return ends, s @ W[k] + skip
 
-    return pass_through(x, 1)[0], grad_w, grad_b
-
-
-def network_by_sample(x, y, *rest, **penalties):
-    results = [network_recursive(x[i : i + 1], y[i : i + 1], *rest, **penalties) for i in range(len(x))]
-    mean = [{k: np.mean([result[j][k] for result in results], axis=0) for k in results[0][1]} for j in (1, 2)]
-    return np.concatenate([result[0] for result in results]), *mean
+    (a, risk), grad_x = walk(x, 1)
+    return a, risk + l2 * sum((w**2).sum() for w in W.values()), grad_w, grad_b, grad_x
 
 
-def network_with_two_layers_only(*given, **penalties):
-    f, *gradients = network_recursive(*given, **penalties)
-    return f, *({k: gradient[k] for k in sorted(gradient)[-2:]} for gradient in gradients)
+def network_by_sample(x, y, v, *rest):
+    rows = [network_by_recursion(x[i : i + 1], y[i : i + 1], np.ones(1), *rest) for i in range(len(x))]
+    share = v / v.sum()
+    mean = [{k: np.tensordot(share, [row[j][k] for row in rows], 1) for k in rest[0]} for j in (2, 3)]
+    a, grad_x = (np.concatenate([row[j] for row in rows]) for j in (0, 4))
+    return a, share @ [row[1] for row in rows], *mean, share[:, None] * grad_x
 
 
-def network_that_shrinks_its_weights(x, y, W, *rest, **penalties):
-    result = network_recursive(x, y, W, *rest, **penalties)
+def network_of_one_block(x, y, v, W, b, *rest):
+    a, risk, grad_w, *others = network_by_recursion(x, y, v, W, b, *rest)
+    return a, risk, {k: grad_w[k] for k in (1, len(W))}, *others
+
+
+def network_that_shrinks_its_weights(x, y, v, W, *rest):
+    result = network_by_recursion(x, y, v, W, *rest)
     for k in W:
         W[k] *= 0.9
     return result
 
 
-def network_without_phi(x, y, W, b, phi, *rest, **penalties):
-    return network_recursive(
-        x, y, W, b, lambda a: np.sin(a) if phi is np.sin else np.tanh(a), *rest, **penalties
-    )
+# ---------------------------------------------------------------- a batch in parts
 
 
-# ---------------------------------------------------------------- stochastic gradient descent
+def accumulated_by_split(gradient, x, y, v, rows):
+    cuts = range(rows, len(x), rows)
+    parts = [np.split(array, cuts) for array in (x, y, v)]
+    results = [(w.sum(), gradient(*part, w)) for *part, w in zip(*parts, strict=True)]
+    return {k: sum(weight * slopes[k] for weight, slopes in results) / v.sum() for k in results[0][1]}
 
 
-def sgd_with_shuffled_copies(gradient, x, y, W, b, rate, epochs, batch_size, seed=0):
-    W, b = dict(W), dict(b)
-    rng = np.random.default_rng(seed)
-    for _ in range(epochs):
-        order = np.arange(len(x))
-        rng.shuffle(order)
-        x, y = x[order], y[order]
-        for start in range(0, len(x), batch_size):
-            part = slice(start, start + batch_size)
-            grad_w, grad_b = gradient(x[part], y[part], W, b)
-            for k in W:
-                W[k] = W[k] - rate * grad_w[k]
-                b[k] = b[k] - rate * grad_b[k]
-    return W, b
+def accumulated_by_while(gradient, x, y, v, rows):
+    total, seen = None, 0.0
+    while len(x):
+        slopes, weight = gradient(x[:rows], y[:rows], v[:rows]), v[:rows].sum()
+        total = total or {k: np.zeros_like(slopes[k]) for k in slopes}
+        seen += weight
+        total = {k: total[k] + weight / seen * (slopes[k] - total[k]) for k in slopes}
+        x, y, v = x[rows:], y[rows:], v[rows:]
+    return total
 
 
-def make_sgd(
-    order=lambda rng, n, epoch: rng.permutation(n), generator=np.random.default_rng, drop_last=False
-):
-    def sgd(gradient, x, y, W, b, rate, epochs, batch_size, seed=0):
-        rng, n = generator(seed), len(x)
-        for epoch in range(epochs):
-            ends = np.arange(batch_size, n, batch_size)
-            parts = np.split(order(rng, n, epoch), ends)
-            for batch in parts[:-1] if drop_last and n % batch_size else parts:
-                grad_w, grad_b = gradient(x[batch], y[batch], W, b)
-                W, b = {k: W[k] - rate * grad_w[k] for k in W}, {k: b[k] - rate * grad_b[k] for k in b}
-        return W, b
-
-    return sgd
+# ---------------------------------------------------------------- the worst change
 
 
-def sgd_that_changes_its_arguments(gradient, x, y, W, b, *rest):
-    moved = make_sgd()(gradient, x, y, W, b, *rest)
-    for k in W:
-        W[k][...] = moved[0][k]
-    return moved
+def worst_by_row(g, eta, norm):
+    change = np.zeros(g.shape)
+    for i, row in enumerate(g):
+        if norm == "max":
+            change[i] = eta * ((row > 0).astype(float) - (row < 0))
+        elif row.any():
+            change[i] = eta * row / np.sqrt(row @ row)
+    return change
 
 
-def sgd_unpaired(gradient, x, y, W, b, rate, epochs, batch_size, seed=0):
-    return make_sgd()(
-        gradient, np.random.default_rng(1).permuted(x, axis=0), y, W, b, rate, epochs, batch_size
-    )
-
-
-def sgd_with_one_gradient_an_epoch(gradient, x, y, W, b, rate, epochs, batch_size, seed=0):
-    rng = np.random.default_rng(seed)
-    for _ in range(epochs):
-        order, at = rng.permutation(len(x)), (W, b)
-        for start in range(0, len(x), batch_size):
-            batch = order[start : start + batch_size]
-            grad_w, grad_b = gradient(x[batch], y[batch], *at)
-            W, b = {k: W[k] - rate * grad_w[k] for k in W}, {k: b[k] - rate * grad_b[k] for k in b}
-    return W, b
+def worst_by_division(g, eta, norm):
+    size = np.abs(g) if norm == "max" else np.sqrt((g**2).sum(axis=1, keepdims=True))
+    return eta * np.nan_to_num(g / size)
 
 
 ANSWERS = {
-    "one_hot": Answers(
+    "smooth_targets": Answers(
         wrong=[
-            (lambda labels, classes: labels[:, None] == np.arange(classes), "convert the type"),
-            (lambda labels, classes: None, "return statement"),
-            (lambda labels, classes: np.eye(classes)[labels].tolist(), "makes an array of a list"),
-            (lambda labels, classes: np.eye(classes)[labels].squeeze(), "an axis of length 1 is missing"),
+            (lambda labels, classes, alpha: None, "return statement"),
+            (lambda *given: smooth_by_loop(*given).tolist(), "makes an array of a list"),
+            (lambda *given: smooth_by_loop(*given).squeeze(), "an axis of length 1 is missing"),
             (
-                lambda labels, classes: np.eye(classes)[np.unique(labels, return_inverse=True)[1]],
+                lambda labels, classes, alpha: smooth_by_loop(
+                    np.unique(labels, return_inverse=True)[1], classes, alpha
+                ),
                 "not even 0",
             ),
-            (lambda labels, classes: np.eye(classes + 1)[labels], "what should axis 1 count?"),
+            (lambda labels, classes, alpha: np.eye(classes)[labels], "expected 0.1, found 0"),
         ],
         right=[
-            one_hot_by_loop,
-            one_hot_by_index,
-            lambda labels, classes: (labels[:, None] == np.arange(classes)).astype(float),
+            smooth_by_loop,
+            smooth_by_where,
+            lambda labels, classes, alpha: smooth_by_where(labels, classes, alpha).astype("float32"),
         ],
     ),
-    "softmax": Answers(
+    "weighted_risk": Answers(
         wrong=[
-            (lambda a: np.exp(a) / np.exp(a).sum(axis=0), "which axis"),
-            (lambda a: np.exp(a - a.max()) / np.exp(a - a.max()).sum(), "not over the whole batch"),
-            (lambda a: np.exp(a) / np.exp(a).sum(axis=1)[:, None], "overflows"),
-            (lambda a: softmax_row_by_row(a).tolist(), "makes an array of a list"),
-            (lambda a: softmax_row_by_row(a).astype(a.dtype), "made of integers"),
-        ],
-        right=[softmax_row_by_row, softmax_by_logarithm],
-    ),
-    "penalised_risk": Answers(
-        wrong=[
-            (lambda f, y, W, loss, l2=0, l1=0: np.sum((y - f) ** 2, axis=1), "a sum or a mean missing"),
-            (lambda f, y, W, loss, l2=0, l1=0: np.mean((y - f) ** 2), "Add up over the outputs"),
+            (weighted_risk_in_place, "copy the argument"),
+            (lambda a, y, v: weighted_risk_by_average(a, y, v)[0], "how many things"),
             (
-                lambda f, y, W, loss, l2=0, l1=0: risk_by_loop(f, y, W, "quadratic"),
-                "is the argument `loss` used",
+                lambda a, y, v: (weighted_risk_by_average(a, y, v)[0], softmax(a, axis=1) - y),
+                "What stands before each loss",
             ),
             (
-                lambda f, y, W, loss, l2=0, l1=0: risk_by_loop(f, y, {k: W[k] for k in (1, 2)}, loss, l2, l1),
-                "however many there are",
-            ),
-        ],
-        right=[
-            risk_by_loop,
-            lambda f, y, W, loss, l2=0.0, l1=0.0: np.float32(risk_by_loop(f, y, W, loss, l2, l1)),
-        ],
-    ),
-    "layer_forward": Answers(
-        wrong=[
-            (lambda h, W, b, phi: phi(h @ W.T + b), "a tuple is wanted"),
-            (
-                lambda h, W, b, phi: [part.tolist() for part in layer_forward_by_einsum(h, W, b, phi)],
-                "of a list",
-            ),
-            (layer_forward_by_sample, "no loop over the samples"),
-        ],
-        right=[layer_forward_by_einsum, layer_forward_by_columns],
-    ),
-    "layer_backward": Answers(
-        wrong=[
-            (lambda s, h, W: (s.T @ h, s, s @ W.T), "what does the gradient by W lack"),
-            (lambda s, h, W: (h.T @ s / len(s), s.sum(axis=0), s @ W), "the product transposed"),
-        ],
-        right=[layer_backward_by_einsum, layer_backward_by_loop],
-    ),
-    "gradient_check": Answers(
-        wrong=[
-            (
-                lambda function, at, gradient, step=1e-5: (gradient, 0.0),
-                "numeric: expected [7, 16], found [3, 12]",
+                lambda a, y, v: weighted_risk_by_average(a, y / y.sum(axis=1, keepdims=True), v),
+                "not finite",
             ),
             (
-                lambda function, at, gradient, step=1e-5: gradient_check_in_place(function, at, gradient),
-                "numeric: expected [7, 16], found [3, 12]",
+                lambda a, y, v: (
+                    weighted_risk_by_average(a, y, v)[0],
+                    (np.exp(a) / np.exp(a).sum(axis=1, keepdims=True) * y.sum(axis=1, keepdims=True) - y)
+                    * (v / v.sum())[:, None],
+                ),
+                "not finite",
             ),
-            (gradient_check_moved, "copy the argument"),
         ],
-        right=[gradient_check_in_place, gradient_check_restored],
+        right=[weighted_risk_by_sample, weighted_risk_by_average],
     ),
-    "backpropagation": Answers(
+    "directional_check": Answers(
         wrong=[
-            (network_with_two_layers_only, "one entry for each layer"),
+            (check_in_place, "copy the argument"),
+            (check_entry_by_entry, "two values are enough"),
+            (
+                lambda function, at, gradient, direction, step=1e-5: check_by_loop(
+                    function, at, gradient, direction
+                ),
+                "numeric: expected",
+            ),
+            (lambda *given: check_by_loop(*given)[0], "how many things"),
+        ],
+        right=[check_by_flat_vectors, check_by_loop],
+    ),
+    "residual_backward": Answers(
+        wrong=[
+            (residual_changing_g, "copy the argument"),
+            (
+                lambda g, a, h, W, phi_prime: (g.T @ h, g.sum(axis=0), g + g @ W),
+                "the way back through the activation",
+            ),
+            (
+                lambda g, a, h, W, phi_prime: residual_by_einsum(g / len(g), a, h, W, phi_prime),
+                "W needs no second one",
+            ),
+            (
+                lambda g, a, h, W, phi_prime: residual_by_einsum(g, a, h, W, leaky_prime),
+                "at index",
+            ),
+        ],
+        right=[residual_by_einsum, residual_by_matrix],
+    ),
+    "tied_gradient": Answers(
+        wrong=[
+            (faulty_gradient, "more than one fault"),
+            (edited(faulty_gradient, [AT_A]), "What has b1 twice?"),
+            (edited(faulty_gradient, [AT_A, ONCE]), "overwritten"),
+            (edited(faulty_gradient, [ONCE, ADDED]), "Is h an a"),
+            (lambda *given: tied_by_sample(*given)[1], "how many things"),
+            (
+                lambda x, theta: (tied_by_sample(x, theta)[0], {"W": 0 * theta["W"]}),
+                "there is no slopes[b2]",
+            ),
+        ],
+        right=[edited(faulty_gradient, [AT_A, ONCE, ADDED]), tied_by_sample],
+    ),
+    "network_gradient": Answers(
+        wrong=[
+            (network_of_one_block, "one entry for each array"),
             (network_that_shrinks_its_weights, "copy the argument"),
             (network_by_sample, "no loop over the samples"),
-            (network_without_phi, "is the argument phi used"),
-            (lambda *given: network_recursive(*given)[1:], "how many things"),
+            (lambda *given: network_by_recursion(*given)[:4], "how many things"),
         ],
-        right=[network_recursive, lambda *given: list(network_recursive(*given))],
+        right=[network_by_recursion, lambda *given: list(network_by_recursion(*given))],
     ),
-    "sgd": Answers(
+    "accumulated": Answers(
         wrong=[
-            (sgd_that_changes_its_arguments, "copy the argument"),
-            (sgd_unpaired, "indexed by the same batch"),
-            (sgd_with_one_gradient_an_epoch, "with the gradient at the parameters that the last one reached"),
-            (make_sgd(drop_last=True), "may be smaller"),
-            (make_sgd(lambda rng, n, epoch: np.arange(n)), "shuffle"),
-            (make_sgd(lambda rng, n, epoch: np.random.default_rng(0).permutation(n)), "where is the perm"),
+            (lambda gradient, x, y, v, rows: gradient(x, y, v), "no part has more"),
             (
-                make_sgd(lambda rng, n, epoch: rng.integers(0, n, n) if n == 20 else np.arange(n)),
-                "replacement",
+                lambda gradient, x, y, v, rows: accumulated_by_split(gradient, x, y, v, 1),
+                "not finite",
             ),
-            (make_sgd(generator=lambda seed: np.random.default_rng()), "from seed"),
-            (make_sgd(generator=lambda seed: np.random.default_rng(0)), "from seed"),
-            (make_sgd(lambda rng, n, epoch: np.random.default_rng(epoch).permutation(n)), "from seed"),
+            (
+                lambda gradient, *rest: {k: accumulated_by_split(gradient, *rest)[k] for k in (1, 2)},
+                "expected a dictionary with the keys",
+            ),
         ],
-        right=[make_sgd(), sgd_with_shuffled_copies],
+        right=[accumulated_by_split, accumulated_by_while],
+    ),
+    "worst_change": Answers(
+        wrong=[
+            (lambda g, eta, norm: g + worst_by_row(g, eta, norm), "expected"),
+            (lambda g, eta, norm: np.where(g < 0, -eta, eta), "the pixel should stay"),
+            (lambda g, eta, norm: worst_by_row(g, eta, norm).tolist(), "makes an array of a list"),
+            (lambda g, eta, norm: eta * np.sign(g), "is the argument `norm` used"),
+        ],
+        right=[worst_by_row, worst_by_division],
     ),
 }
 
 test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(backpropagation, ANSWERS)
 
 
-@pytest.mark.parametrize(("output", "loss"), [("sigmoid", "quadratic"), ("softmax", "cross-entropy")])
-def test_the_reference_agrees_with_central_differences(output, loss):
-    x, y, (W, b) = backpropagation.X7, backpropagation.ONE_HOT7, backpropagation.DEEP
-    network, risk, check = (
-        getattr(backpropagation, name).reference
-        for name in ("backpropagation", "penalised_risk", "gradient_check")
+def test_the_reference_agrees_with_central_differences():
+    sizes, (x, y, v) = backpropagation.DEEP, (backpropagation.X, backpropagation.Y, backpropagation.UNEQUAL)
+    W, b = backpropagation.random_network(sizes)
+    network, check = (
+        getattr(backpropagation, name).reference for name in ("network_gradient", "directional_check")
     )
-
-    def at(k, w, v):
-        f, _, _ = network(x, y, {**W, k: w}, {**b, k: v}, *backpropagation.TANH, output)
-        return risk(f, y, {**W, k: w}, loss, 0.05, 0.01)
-
-    _, grad_w, grad_b = network(x, y, W, b, *backpropagation.TANH, output, 0.05, 0.01)
-    for k in W:
-        assert check(lambda w, k=k: at(k, w, b[k]), W[k], grad_w[k])[1] < 1e-7
-        assert check(lambda v, k=k: at(k, W[k], v), b[k], grad_b[k])[1] < 1e-7
+    _, _, grad_w, grad_b, grad_x = network(x, y, v, W, b, *backpropagation.TANH, 0.05)
+    for given, slopes, rebuild in (
+        (W, grad_w, lambda at: (x, y, v, at, b)),
+        (b, grad_b, lambda at: (x, y, v, W, at)),
+        ({0: x}, {0: grad_x}, lambda at: (at[0], y, v, W, b)),
+    ):
+        direction = {k: np.random.default_rng(0).standard_normal(given[k].shape) for k in given}
+        exact, numeric = check(
+            lambda at, rebuild=rebuild: network(*rebuild(at), *backpropagation.TANH, 0.05)[1],
+            given,
+            slopes,
+            direction,
+        )
+        assert numeric == pytest.approx(exact, rel=1e-7)
