@@ -1,22 +1,26 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.3, cpu: 0.3}
+#     minutes: {smoke: 0.4, cpu: 0.4}
 # ---
 
 # %% [markdown]
 # # One neuron
 #
-# A neural network is made of many copies of one small function: the artificial neuron. Here you build that
-# function with NumPy, train it on data, and look at what it can and cannot do.
+# A neural network is made of many copies of one small function: the artificial neuron. This lesson says what
+# a network is and how the course works. Then you build a neuron with NumPy, train it on data, and look at
+# what it can and cannot do.
 #
 # The course follows the lecture *Neural networks, Introduction to deep learning* by B. Laurent (INSA Toulouse
 # and CERFACS, 2021). Where a lesson says "the slides", it means the slides of that lecture.
 #
 # **You need** partial derivatives, the chain rule, and NumPy arrays with broadcasting.
 #
+# **Time to study:** about two hours.
+#
 # **After this lesson you can**
 #
+# - say what a network learns, and why its risk has more than one valley;
 # - write a neuron, $y = \phi(\langle w, x \rangle + b)$, for one input and for a whole batch;
 # - write the usual activation functions $\phi$ and their derivatives, and explain why the sigmoid
 #   *saturates*;
@@ -25,7 +29,7 @@
 # - explain why no single neuron computes XOR.
 
 # %%
-from nnlabs import diagrams, plots, runtime
+from nnlabs import diagrams, plots, runtime, widgets
 
 budget = runtime.setup(seed=1, keras=False)
 
@@ -34,6 +38,119 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 # %% [markdown]
+# ## What a neural network is
+#
+# A neural network is a function $f(x, \theta)$. It maps an input $x$, such as the pixels of a picture, to an
+# output, a number (*regression*) or a class (*classification*). $\theta$ stands for all its parameters. They
+# are not programmed but *learned* from $n$ examples $(x_i, y_i)$: we look for the $\theta$ that makes the
+# mean error of the answers small. This mean is the **empirical risk**, with a loss $\ell$ such as the squared
+# difference:
+#
+# $$L_n(\theta) = \frac{1}{n} \sum_{i=1}^{n} \ell(f(x_i, \theta), y_i)$$
+#
+# So far this could be linear regression. Three things are different. Here is a network so small that it has a
+# single parameter, which serves as the weight of both its neurons:
+#
+# $$f(x, \theta) = \theta \tanh(\theta x + 1)$$
+
+
+# %%
+def f(x, theta):
+    return theta * np.tanh(theta * x + 1)
+
+
+rng = np.random.default_rng(1)
+x = np.linspace(-2, 2, 40)
+y = f(x, 1.5) + rng.normal(scale=0.2, size=40)  # the examples: theta = 1.5, and noise
+
+# %%
+thetas = np.linspace(-2.5, 2.5, 501)
+risk = np.array([np.mean((f(x, theta) - y) ** 2) for theta in thetas])
+valley = (risk[1:-1] < risk[:-2]) & (risk[1:-1] < risk[2:])  # lower than both neighbours
+minima = thetas[1:-1][valley]
+assert len(minima) == 2
+assert np.abs(minima[1] - 1.5) < 0.1  # the one on the right is what made the data
+
+# %%
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9.5, 3.2), width_ratios=(1, 1.35, 1))
+left.plot(x, y, "o", color="0.5", markersize=4, label="examples")
+right.plot(thetas, risk, color="black")
+for i, theta in enumerate(minima):
+    left.plot(x, f(x, theta), plots.LINES[1 - i], color=plots.COLORS[i], label=rf"$\theta = {theta:.2f}$")
+    right.plot(theta, risk[1:-1][valley][i], plots.MARKERS[i], color=plots.COLORS[i], markersize=8)
+left.set(xlabel="x", ylabel=r"y and $f(x, \theta)$", title="a function is fitted")
+left.legend(loc="upper left", fontsize=9)
+diagrams.network((3, 4, 4, 2), ax=middle)
+middle.set_title("it is a cascade of layers")
+right.set(xlabel=r"$\theta$", ylabel=r"$L_n(\theta)$", title="its risk has several valleys")
+plots.show(
+    "Left: examples in the plane, a solid curve that follows them and a dashed one that does not. Middle: a "
+    "network, three inputs, two layers of four neurons, two outputs. Right: the risk over theta, with a deep "
+    "valley on the right, that of the solid curve, and one less deep on the left."
+)
+
+# %% [markdown]
+# **Look at** the three panels.
+#
+# - **Left.** $f$ is not linear in $x$, and, what matters more, **not linear in its parameters**: twice the
+#   $\theta$ is not twice the output. No formula gives the best $\theta$ in one step.
+# - **Middle.** Usual networks have thousands to billions of parameters. Their elementary bricks are neurons,
+#   arranged in a **cascade of layers**, each of which works on what the layer before has found. *Deep
+#   learning* means methods of this kind: many non-linear transformations, one after the other.
+# - **Right.** Then the risk is in general **not convex**. It can have several local minima, and to walk
+#   downhill from a start leads to one of them, not always to the best. Here the worse one fits the data
+#   badly: look at its curve on the left.
+
+# %%
+worse, better = risk[1:-1][valley]
+print(f"risk in the left valley {worse:.2f}, in the right one {better:.2f}")
+assert worse > 10 * better
+assert not np.allclose(f(x, 2 * 1.5), 2 * f(x, 1.5))
+
+# %% [markdown]
+# That is why learning needs good algorithms of (stochastic) optimisation, a good start, and a good choice of
+# the network's structure. Lesson 04 is about the first two.
+#
+# ### Where networks are used, and which
+#
+# Networks have brought great progress with pictures and sound: computer vision, the recognition of faces and
+# of speech. The same holds for language: translation, answers to questions, the classification of texts, such
+# as spam or not (LeCun, Bengio & Hinton, 2015). There are three great families.
+#
+# | family | what is special | good for |
+# | --- | --- | --- |
+# | multilayer perceptron ([lesson 02](02_multilayer_perceptron.ipynb)) | the oldest and simplest | tables |
+# | convolutional network, CNN ([lesson 05](05_convolution.ipynb)) | windows that share weights | pictures |
+# | recurrent network (lesson 02, at its end) | a state goes from step to step | series, text |
+#
+# Why **deep**? Some functions need very many neurons in one layer, and few in several layers, since each
+# layer can use again what the one before has computed; lesson 02 shows one.
+#
+# What does **theory** say? One hidden layer that is wide enough comes as close as you like to any continuous
+# function on a closed and bounded set (Cybenko, 1989; Hornik, 1991). It does not say how many neurons that
+# takes, nor that training finds them. And why a network with more parameters than examples can still be right
+# on new data is not well understood: it can learn labels by heart that were drawn at random (Zhang et al.,
+# 2017). The results are impressive, the theoretical foundations few. So this course *measures*.
+#
+# ### The libraries
+#
+# TensorFlow, PyTorch and JAX compute with arrays, on a GPU if there is one, and they derive gradients without
+# your help. **Keras** is a layer above all three: a network written in Keras reads like its formula, and runs
+# on each of them. We use it from lesson 02 on, on TensorFlow. This lesson needs NumPy only: you should know
+# what Keras does before it does it for you.
+#
+# ### How this course works
+#
+# - **Predict first.** "Before you run the next cell, what do you expect?" is meant. Say it, then run the
+#   cell. The answer comes after it.
+# - **`assert`** stands where the text claims something. It says nothing if the claim holds, and stops the
+#   notebook if not. So the text stays true when a library changes. You may read over it, and over the comment
+#   `# NBVAL_CHECK_OUTPUT`: it tells the tests of the course that this output is the same on every machine.
+# - **`RESULT`** begins a line with a headline figure of the lesson, and its target.
+# - **Budgets.** The first cell has printed `budget: cpu`: sizes for a laptop. `smoke` is for tests, it takes
+#   seconds and its results mean nothing.
+# - **The lab** of a lesson comes after its lecture. Its checks say in a line what is right or wrong.
+#
 # ## 1. What a neuron computes
 #
 # A neuron, number $j$ say, takes an input of $d$ numbers, $x = (x_1, \dots, x_d)$. It has one **weight** for
@@ -94,8 +211,9 @@ assert np.allclose(totals, [w @ row + b for row in X])
 # %% [markdown]
 # ## 2. Activation functions
 #
-# With the identity, a neuron is a linear function and no more. The activation function bends it. Five of them
-# are common. The first two need one line each: the **identity** and the **rectified linear unit** (ReLU),
+# With the identity, a neuron is an affine function (linear, plus a constant) and no more. The activation
+# function bends it. Five of them are common. The first two need one line each: the **identity** and the
+# **rectified linear unit** (ReLU),
 #
 # $$\phi(x) = x \qquad\qquad \phi(x) = \max(0, x)$$
 
@@ -191,6 +309,9 @@ plots.show(
 )
 
 # %% [markdown]
+# The sigmoid and tanh are flat on both sides, so is the hard threshold; ReLU is flat on the left only, the
+# identity nowhere.
+#
 # The sigmoid and tanh look alike because they are the same curve on two scales: $\tanh(x) = 2\,\phi(2x) - 1$,
 # where $\phi$ is the sigmoid.
 
@@ -243,14 +364,14 @@ def threshold_slope(x):  # where it has one
 # ### Never trust a derivative that you have not checked
 #
 # A derivative is the limit of a quotient, so we can compute it without any formula. The **central
-# difference** with a small step $h$ is
+# difference** with a small step $\Delta$ is
 #
-# $$\phi'(x) \approx \frac{\phi(x + h) - \phi(x - h)}{2h}$$
+# $$\phi'(x) \approx \frac{\phi(x + \Delta) - \phi(x - \Delta)}{2\Delta}$$
 
 
 # %%
-def central_difference(phi, x, h=1e-5):
-    return (phi(x + h) - phi(x - h)) / (2 * h)
+def central_difference(phi, x, step=1e-5):
+    return (phi(x + step) - phi(x - step)) / (2 * step)
 
 
 # %%
@@ -282,7 +403,8 @@ plots.show(
 )
 
 # %% [markdown]
-# **Look at** the hard threshold: its slope says nothing about which way to go. A method that follows slopes
+# All but the identity: sigmoid and tanh far from 0 on both sides, ReLU on the left, the hard threshold
+# everywhere. **Look at** the last: its slope says nothing about which way to go. A method that follows slopes
 # cannot train it.
 
 # %% [markdown]
@@ -301,7 +423,7 @@ for left, right in [(-10, -5), (5, 10)]:
     ax.text((left + right) / 2, 0.5, "saturated:\nslope < 0.01", ha="center", va="center")
 ax.axhline(0.25, color="0.4", linestyle=":", linewidth=1)
 ax.text(5.2, 0.27, "1/4")
-ax.set(xlabel="x", title="The sigmoid is flat almost everywhere")
+ax.set(xlabel="x", title="The sigmoid is flat away from 0")
 ax.legend(loc="upper left")
 plots.show(
     "The sigmoid from -10 to 10 and its derivative, a bump of height one quarter at 0. Beyond -5 and 5 the "
@@ -366,9 +488,22 @@ assert np.all(chains["ReLU"] == 1)
 # %% [markdown]
 # After 20 sigmoids a change of the input is divided by more than $10^{12}$. A neuron at the start of such a
 # chain gets almost no signal about how to change its weights: this is the **vanishing gradient** (Hochreiter,
-# 1998). It is a main reason why ReLU has replaced the sigmoid inside deep networks (Glorot, Bordes & Bengio,
-# 2011).
+# 1998).
 #
+# For a long time the sigmoid was the usual activation: unlike the hard threshold it has a derivative, and its
+# values stay between 0 and 1. The vanishing gradient is a main reason why ReLU has replaced it inside deep
+# networks (Glorot, Bordes & Bengio, 2011). ReLU is **piecewise linear**. On each side of its corner a neuron
+# is an affine function, so it keeps much of what makes linear models easy to train with gradients: a slope
+# that does not fade, however large the sum. And a network of ReLUs is made of affine pieces:
+
+# %%
+x = np.linspace(-2, 2, 401)
+bent = relu(1 + x) - 2 * relu(x) + 0.5 * relu(x - 1)  # three neurons, and a sum
+slopes = np.diff(bent) / np.diff(x)
+print("slopes of the pieces:", *(f"{slope:+.1f}" for slope in np.unique(slopes.round(6))))
+assert len(np.unique(slopes.round(6))) == 4
+
+# %% [markdown]
 # Two remarks. With a weight $w_k$ other than 1 the factor is $w_k\,\phi'$, so large weights can
 # make up for small slopes, or let the product explode. And ReLU has its own weak point: for a negative sum
 # its slope is exactly 0, and a neuron whose sum is negative on all the data no longer learns (a *dead* ReLU).
@@ -448,13 +583,11 @@ left.annotate("", w, (0, 0), arrowprops={"arrowstyle": "-|>", "color": "black"})
 left.text(2.1, 1.05, "w")
 left.set(title="$b$ shifts the line, $w$ is normal to it", ylabel="$x_2$")
 left.legend(loc="lower left")
-for i, p in enumerate([0.1, 0.5, 0.9]):
+for color, p in zip(plots.COLORS[2:5], [0.1, 0.5, 0.9], strict=True):
     total = np.log(p / (1 - p))  # the sum at which the sigmoid is p
-    right.plot(side, (total + 1 - w[0] * side) / w[1], color=plots.COLORS[i])
-    right.plot(side, (total / 4 + 1 - w[0] * side) / w[1], "--", color=plots.COLORS[i])
-    right.text(
-        (total + 2.5) / 2, -1.5, f"{p}", ha="center", va="center", color=plots.COLORS[i], backgroundcolor="w"
-    )
+    right.plot(side, (total + 1 - w[0] * side) / w[1], color=color)
+    right.plot(side, (total / 4 + 1 - w[0] * side) / w[1], "--", color=color)
+    right.text((total + 2.5) / 2, -1.5, f"{p}", ha="center", va="center", color=color, backgroundcolor="w")
 right.set(title="outputs 0.1, 0.5, 0.9; dashed: $w$, $b$ times 4")
 for ax in (left, right):
     ax.set(xlabel="$x_1$", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
@@ -465,9 +598,28 @@ plots.show(
 )
 
 # %% [markdown]
-# **Look at** the right panel. Multiplying $w$ and $b$ by the same number leaves the boundary where it is:
-# only the *certainty* changes. The direction of $w$ and the ratio $b / \lVert w \rVert$ are the line; the
-# length of $w$ says how sharp the transition is.
+# When $b$ grows, the line moves against $w$: the side of class 1 grows. **Look at** the right panel.
+# Multiplying $w$ and $b$ by the same number leaves the boundary where it is: only the *certainty* changes.
+# The direction of $w$ and the ratio $b / \lVert w \rVert$ are the line; the length of $w$ says how sharp the
+# transition is.
+#
+# Try it. The pictures show the output of the neuron over the square from $-3$ to $3$: black is 0, white is 1.
+# Move the three sliders: which turn the edge, which shifts it? Without a running kernel you see still
+# pictures: in each row one parameter changes, the others stay at $w_1 = 2$, $w_2 = 1$, $b = 0$.
+
+# %%
+side = np.linspace(-3, 3, 61)
+plane = np.stack(np.meshgrid(side, side[::-1]), axis=-1)  # shape (61, 61, 2), x_2 grows upwards
+
+
+def output_picture(w1, w2, b):
+    return sigmoid(plane @ np.array([w1, w2]) + b)
+
+
+widgets.sliders(output_picture, w1=(0.0, 4.0), w2=(-2.0, 4.0), b=(-4.0, 4.0))
+
+# %% [markdown]
+# $w_1$ and $w_2$ turn the edge (and make it sharper, where they grow), $b$ shifts it.
 #
 # ### Logic gates
 #
@@ -546,7 +698,8 @@ plots.show("Two clouds of points in the plane, class 0 lower left and class 1 up
 #
 # $$\ell(p, y) = -\left[\, y \log p + (1 - y) \log(1 - p) \,\right]$$
 #
-# It is 0 for a certain and right answer, and grows without bound for a certain and wrong one. The loss of the
+# For $y = 1$ only $\log p$ is left, for $y = 0$ only $\log(1 - p)$: in the code, `np.where` chooses. The loss
+# is 0 for a certain and right answer, and grows without bound for a certain and wrong one. The loss of the
 # data set is the mean over its $n$ examples.
 
 
@@ -557,10 +710,13 @@ def predict(X, w, b):
 
 def loss(w, b, X, y):
     p = predict(X, w, b)
-    return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+    return -np.mean(np.log(np.where(y == 1, p, 1 - p)))
 
 
 # %% [markdown]
+# If the neuron is certain and wrong, the computed $p$ or $1 - p$ may be exactly 0, and `np.log` gives
+# $-\infty$. That does not happen here; the lab writes a loss that never breaks.
+#
 # A neuron with weights 0 says $p = 1/2$ for every input. Its loss is $\log 2 \approx 0.693$.
 
 # %%
@@ -594,13 +750,38 @@ def gradient(w, b, X, y):
 # %%
 w, b = np.array([0.3, -0.8]), 0.2
 grad_w, grad_b = gradient(w, b, X, y)
-h = 1e-5
 for i in range(2):
-    step = h * np.eye(2)[i]  # change one weight only
-    quotient = (loss(w + step, b, X, y) - loss(w - step, b, X, y)) / (2 * h)
+    step = 1e-5 * np.eye(2)[i]  # change one weight only
+    quotient = (loss(w + step, b, X, y) - loss(w - step, b, X, y)) / 2e-5
     print(f"dl/dw{i + 1}: formula {grad_w[i]:.8f}, quotient {quotient:.8f}")
     assert np.isclose(grad_w[i], quotient, rtol=1e-7)
 assert np.isclose(grad_b, central_difference(lambda t: loss(w, t, X, y), b), rtol=1e-7)
+
+# %% [markdown]
+# ### What the gradient is
+#
+# The loss is a landscape over the parameters: each $(w, b)$ has its height. The **gradient** is the vector of
+# all partial derivatives. It points where the loss grows fastest, and its length says how fast. So *minus*
+# the gradient is the steepest way down. Along a contour line the loss does not change: the gradient is
+# perpendicular to it. To see it, take a single input, so that there are two parameters. (It is shifted by 1:
+# that makes the valley long and narrow, as most are.) First, in which of 360 directions does the loss grow
+# fastest?
+
+# %%
+x1 = X[:, :1] + 1  # shape (300, 1)
+
+
+def height(w, b):
+    return loss(np.array([w]), b, x1, y)
+
+
+grad = np.append(*gradient(np.array([1.0]), 0.5, x1, y))  # at w = 1, b = 0.5
+angles = np.radians(np.arange(360))
+steps = 1e-4 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+gains = [height(1.0 + u, 0.5 + v) for u, v in steps]
+steepest, of_gradient = np.degrees(angles[np.argmax(gains)]), np.degrees(np.arctan2(grad[1], grad[0]))
+print(f"direction of the fastest growth: {steepest:.0f} degrees; of the gradient: {of_gradient:.1f}")
+assert abs(steepest - of_gradient) <= 0.5
 
 # %% [markdown]
 # ### Gradient descent
@@ -626,8 +807,61 @@ def train(X, y, rate, epochs):
 
 
 # %% [markdown]
-# Every step uses all the data, so one step is one epoch. The rate 1 was found by trial; how to choose it is a
-# topic of lesson 04.
+# Every step uses all the data, so one step is one epoch.
+#
+# **Before you run the next two cells, what do you expect?** Thirty steps on the landscape of above, from
+# zero, with a rate that is too small, a good one, and one that is too large. How do the three paths look?
+
+# %%
+paths = {}
+for rate in (0.05, 5.0, 16.0):
+    path = [np.zeros(2)]
+    for _ in range(30):
+        w, b = path[-1][:1], path[-1][1]
+        path.append(path[-1] - rate * np.append(*gradient(w, b, x1, y)))
+    paths[rate] = np.array(path)
+    print(f"rate {rate:5}:", *(f"{height(*path[step]):.3f}" for step in (0, 1, 2, 3, 29, 30)))
+lowest = min(height(*point) for point in paths[5.0])
+
+# %%
+w_axis, b_axis = np.linspace(-1, 9, 101), np.linspace(-5.5, 1.5, 71)
+heights = np.array([[height(w, b) for w in w_axis] for b in b_axis])
+figure, ax = plt.subplots(figsize=(7.5, 4.6))
+ax.contour(w_axis, b_axis, heights, levels=np.geomspace(0.27, 4, 12), colors="0.75", linewidths=0.8)
+for w in w_axis[5::15]:
+    for b in b_axis[5::15]:
+        downhill = -np.append(*gradient(np.array([w]), b, x1, y))
+        ax.quiver(w, b, *downhill / np.linalg.norm(downhill), color="0.55", scale=22, width=0.004)
+for i, (rate, path) in enumerate(paths.items()):
+    style = {"color": plots.COLORS[i], "markersize": 4, "linewidth": 1}
+    ax.plot(*path.T, plots.MARKERS[i] + plots.LINES[i], **style, label=rf"$\varepsilon$ = {rate}")
+ax.set(xlabel="w", ylabel="b", aspect="equal", xlim=(-1, 9), ylim=(-5.5, 1.5))
+ax.set_title("Thirty steps from (0, 0); grey arrows: minus the gradient, its direction only")
+ax.legend(loc="upper right", frameon=True)
+plots.show(
+    "Contour lines of the loss over w and b: a long narrow valley. With the small rate the path has hardly "
+    "left its start; with the good one it turns into the valley and follows it to the minimum; with the "
+    "large one it flies past, comes back, and leaps to and fro across the minimum. Grey arrows point "
+    "downhill, perpendicular to the contour lines."
+)
+
+# %% [markdown]
+# **Look at** the three paths. Too small: the direction is right, but after 30 steps the loss is still high.
+# Good: a few large steps, then along the valley to the minimum. Too large: the first step flies far past the
+# valley. The path comes back, but near the minimum each step lands on the opposite slope, and the leaps
+# grow: it does not settle. The gradient is the steepest way for a *small* step only.
+
+# %%
+small, good, large = (np.array([height(*point) for point in path]) for path in paths.values())
+assert np.all(np.diff(small) < 0)
+assert small[-1] > 1.5 * lowest
+assert good[-1] < 1.01 * lowest
+assert large[1] > large[0]
+assert large[-1] > 1.2 * large.min()
+
+# %% [markdown]
+# For the two clouds we take the rate 1, found by trial; how to choose one for a network is a topic of lesson
+# 04.
 
 # %%
 w, b, losses = train(X, y, rate=1.0, epochs=1000)
@@ -811,12 +1045,13 @@ plots.show(
 
 # %% [markdown]
 # **Look at** the right panel: the two inputs whose XOR is 1 have moved to the same place, $h = (1, 0)$. In
-# the lab you build XOR from hard thresholds; in lesson 02 a network *learns* such a layer.
+# the lab you go one input further; in lesson 02 a network *learns* such a layer.
 #
 # ## 7. One neuron reads digits
 #
 # A single neuron is not weak when there are many inputs. scikit-learn has 1,797 handwritten digits of
-# $8 \times 8$ pixels. Each pixel is an input: $d = 64$. The task: is it a 3 or an 8?
+# $8 \times 8$ pixels (Alpaydin & Kaynak, 1998). Each pixel is an input: $d = 64$. The task: is it a 3 or an
+# 8?
 
 # %%
 from sklearn.datasets import load_digits
@@ -870,7 +1105,7 @@ plots.show(
 
 # %%
 accuracies = []
-for split in range(20):
+for split in range(100, 120):
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=split)
     w, b, _ = train(X_train, y_train, rate=1.0, epochs=200)
     accuracies.append(np.mean((predict(X_test, w, b) > 0.5) == y_test))
@@ -880,6 +1115,8 @@ runtime.result("one_neuron_3_or_8_mean_test_accuracy", np.mean(accuracies), at_l
 # %% [markdown]
 # ## Summary
 #
+# - A network is a function $f(x, \theta)$, non-linear in its parameters, built of layers of neurons. Its risk
+#   is in general not convex.
 # - A neuron computes $y = \phi(\langle w, x \rangle + b)$; for a batch of shape $(n, d)$ it is
 #   `phi(X @ w + b)`.
 # - Sigmoid and tanh saturate: their slope is almost 0 when $|x|$ is large, and the sigmoid's is never above
@@ -887,7 +1124,8 @@ runtime.result("one_neuron_3_or_8_mean_test_accuracy", np.mean(accuracies), at_l
 # - The boundary $\langle w, x \rangle + b = 0$ is a line with the normal $w$; $b$ shifts it,
 #   $\lVert w \rVert$ sets how sharp it is.
 # - With the sigmoid and the cross-entropy the gradient is $(p - y)\,x$: error times input. Trained this way,
-#   the neuron is logistic regression.
+#   the neuron is logistic regression. Minus the gradient is the steepest way down; the rate decides
+#   whether the walk creeps, arrives or jumps.
 # - One neuron separates only what a hyperplane separates. XOR needs two layers.
 #
 # **Now you:** the lab is [`../labs/01_neurons.ipynb`](../labs/01_neurons.ipynb).
@@ -899,8 +1137,10 @@ runtime.result("one_neuron_3_or_8_mean_test_accuracy", np.mean(accuracies), at_l
 # | letter | meaning |
 # | --- | --- |
 # | $n$, $d$ | number of samples; number of inputs of one sample |
-# | $m$ | samples in one batch (in lesson 03 also an index of neurons, see there) |
-# | $k = 1, \dots, L$ | layer; $K$ is the number of classes |
+# | $i$, $m$ | a sample; number of samples in one batch |
+# | $k = 1, \dots, L$ | layer |
+# | $j$, $l$ | neurons |
+# | $c = 1, \dots, K$ | class, or output |
 # | $W^{(k)}$, $b^{(k)}$ | weights and biases of layer $k$; one neuron has $w$ and $b$ |
 # | $a^{(k)}$, $h^{(k)}$ | the sums of layer $k$ before, its outputs after the activation |
 # | $\phi$, $\phi'$ | activation function and its derivative |
@@ -912,6 +1152,14 @@ runtime.result("one_neuron_3_or_8_mean_test_accuracy", np.mean(accuracies), at_l
 #
 # ## References
 #
+# - Y. LeCun, Y. Bengio, G. Hinton (2015). *Deep learning.* Nature 521, 436–444.
+#   [doi:10.1038/nature14539](https://doi.org/10.1038/nature14539)
+# - G. Cybenko (1989). *Approximation by superpositions of a sigmoidal function.* Mathematics of Control,
+#   Signals and Systems 2, 303–314. [doi:10.1007/BF02551274](https://doi.org/10.1007/BF02551274)
+# - K. Hornik (1991). *Approximation capabilities of multilayer feedforward networks.* Neural Networks 4(2),
+#   251–257. [doi:10.1016/0893-6080(91)90009-T](https://doi.org/10.1016/0893-6080(91)90009-T)
+# - C. Zhang, S. Bengio, M. Hardt, B. Recht, O. Vinyals (2017). *Understanding deep learning requires
+#   rethinking generalization.* ICLR. [arXiv:1611.03530](https://arxiv.org/abs/1611.03530)
 # - W. S. McCulloch, W. Pitts (1943). *A logical calculus of the ideas immanent in nervous activity.* Bulletin
 #   of Mathematical Biophysics 5, 115–133. [doi:10.1007/BF02478259](https://doi.org/10.1007/BF02478259)
 # - F. Rosenblatt (1958). *The perceptron: a probabilistic model for information storage and organization in

@@ -1,23 +1,25 @@
-"""Checks of lab 01, one neuron. NumPy only."""
+"""Checks of lab 01, one neuron and three. NumPy only."""
+
+from itertools import product
 
 import numpy as np
 
 from nnlabs.checks import expect
 from nnlabs.checks.exercise import exercise
 
-CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+SQUARE, CUBE = (np.array(list(product((0.0, 1.0), repeat=d))) for d in (2, 3))
 TABLES = {
+    "NAND": np.array([1, 1, 1, 0]),
+    "IMPLIES": np.array([1, 1, 0, 1]),
+    "MAJORITY": np.array([0, 0, 0, 1, 0, 1, 1, 1]),
+    "PARITY": np.array([0, 1, 1, 0, 1, 0, 0, 1]),
     "AND": np.array([0, 0, 0, 1]),
     "OR": np.array([0, 1, 1, 1]),
-    "NAND": np.array([1, 1, 1, 0]),
     "NOR": np.array([1, 0, 0, 0]),
-    "XOR": np.array([0, 1, 1, 0]),
-    "NOT XOR": np.array([1, 0, 0, 1]),
+    "x2 IMPLIES x1": np.array([1, 0, 1, 1]),
+    "AND of three": np.array([0, 0, 0, 0, 0, 0, 0, 1]),
+    "OR of three": np.array([0, 1, 1, 1, 1, 1, 1, 1]),
 }
-
-
-def identity(x):
-    return x
 
 
 # 1. The sigmoid -----------------------------------------------------------------------------------
@@ -48,134 +50,110 @@ def sigmoid(x):
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
-@sigmoid.property
-def far_from_zero(attempt):
+def _far_from_zero(attempt, expected, name):
     hint = "e^800 is too large for a float; make sure that np.exp only sees numbers that are not positive."
     try:
         with np.errstate(over="raise", invalid="raise"):
             found = attempt(np.array([-800.0, 800.0]))
     except FloatingPointError as error:
-        raise expect.WrongError(f"sigmoid([-800, 800]) meets an {str(error).split(' ')[0]}.", hint) from None
-    expect.close(found, np.array([0.0, 1.0]), "sigmoid([-800, 800])", hint)
+        raise expect.WrongError(f"{name}([-800, 800]) meets an {str(error).split(' ')[0]}.", hint) from None
+    expect.close(found, expected, f"{name}([-800, 800])", hint)
 
 
-# 2. The hard threshold ----------------------------------------------------------------------------
+ZERO_ONE = np.array([0.0, 1.0])
+sigmoid.property(lambda attempt: _far_from_zero(attempt, ZERO_ONE, "sigmoid"))
 
-
-@exercise(
-    cases=[
-        (np.array([-1.0, 0.0, 1.0, 3.0]), 1.0),
-        (np.array([-3.0, -2.0, -1.0, 4.0]), -2.0),
-        (np.array([0.3, 2.4, 2.5, 2.6, 7.0]), 2.5),
-        (np.array([[0, 1, 2], [3, 1, -1]]), 1),
-    ],
-    mistakes={
-        "beta is not used: where does the jump lie?": ">= beta -> >= 0",
-        "0 and 1 have changed places.": ">= -> <",
-        "the output below the jump is 0, not -1.": "0.0 -> -1.0",
-        "the output above the jump is always 1, it does not grow with x.": "1.0 -> x - beta",
-        "the output above the jump is 1, not x itself.": "1.0 -> x",
-        "what is the output when x is exactly beta?": ">= -> >",
-        "everything is 0: was the 1 that you wrote compared with beta, too?": "1.0 -> float(1.0 >= beta)",
-        "x and beta need not be integers: is one of them rounded?": "x >= beta -> x >= int(beta)",
-    },
-)
-def threshold(x, beta):
-    """Return 1 where ``x`` is at least ``beta``, 0 elsewhere."""
-    return np.where(x >= beta, 1.0, 0.0)
-
-
-@threshold.property
-def gives_numbers(attempt):
-    found = expect.as_array(attempt(np.array([0.0, 2.0]), 1.0))
-    expect.true(
-        found.dtype != bool,
-        "threshold([0, 2], 1): expected the numbers 0 and 1, found False and True.",
-        "convert the comparison to numbers, for example with astype.",
-    )
-
-
-# 3. The derivative of tanh ------------------------------------------------------------------------
+# 2. Softplus --------------------------------------------------------------------------------------
 
 
 @exercise(
     cases=[
         (np.array([-1.0, 0.0, 2.0]),),
-        (np.array([[0.2, 1.5], [-3.0, 0.5]]),),
-        (np.array([-1, 0, 2]),),
+        (np.array([[-12.0, 0.5], [3.0, 12.0]]),),
+        (np.array([-2, 0, 1]),),
     ],
     mistakes={
-        "this is tanh itself, not its derivative.": np.tanh,
-        "is tanh squared in your formula?": " ** 2 -> ",
-        "this is the rule of the sigmoid, with tanh put in.": (
-            "1 - np.tanh(x) ** 2 -> np.tanh(x) * (1 - np.tanh(x))"
-        ),
-        "a sign: does tanh rise faster or slower when it is far from 0?": "1 - -> 1 +",
-        "the argument x is squared where tanh(x) should be.": "np.tanh(x) ** 2 -> np.tanh(x**2)",
-        "this is 1 / cosh; a square is missing.": "1 - np.tanh(x) ** 2 -> 1 / np.cosh(x)",
-        "this is the derivative of the sigmoid.": "1 - np.tanh(x) ** 2 -> np.exp(-x) / (1 + np.exp(-x)) ** 2",
+        "the values are those of ReLU: what is log(1 + e^0)?": "np.log1p(np.exp(-np.abs(x))) -> 0 * x",
+        "the natural logarithm is meant.": "return value -> return np.log2(1 + np.exp(x))",
+        "the logarithm is missing.": "return value -> return 1 + np.exp(x)",
+        "a sign: the values should grow with x.": "np.maximum(x, 0) -> np.maximum(-x, 0)",
+        "for one sign of x a part of the value is missing.": "np.maximum(x, 0) + -> ",
+        "one of the two forms is used for both signs of x.": "np.maximum(x, 0) -> x",
+        "in the slope the derivative of the logarithm is missing.": "= sigmoid.reference(x) -> = np.exp(x)",
+        "this slope falls, but softplus bends upwards.": "= sigmoid.reference(x) -> = 1 / (1 + np.exp(x))",
+        "this slope is the derivative of the slope.": "= sigmoid -> = sigmoid.reference(-x) * sigmoid",
+        "this slope is that of ReLU; softplus has no corner.": "= sigmoid.reference(x) -> = (x > 0) * 1.0",
+        "tanh goes down to -1, but softplus never falls.": "= sigmoid.reference(x) -> = np.tanh(x)",
+        "values and slopes have changed places.": "return value, slope -> return slope, value",
     },
 )
-def tanh_slope(x):
-    """Return the derivative of tanh at each element of ``x``."""
-    return 1 - np.tanh(x) ** 2
+def softplus(x):
+    """Return log(1 + e^x) and its derivative for each element of ``x``, without overflow."""
+    value = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    slope = sigmoid.reference(x)
+    return value, slope
 
 
-@tanh_slope.property
-def far_from_zero_too(attempt):
-    hint = "e^800 is too large for a float; np.tanh knows how to avoid it."
-    expect.close(attempt(np.array([-800.0, 800.0])), np.zeros(2), "tanh_slope([-800, 800])", hint)
+softplus.property(lambda attempt: _far_from_zero(attempt, (800 * ZERO_ONE, ZERO_ONE), "softplus"))
 
-
-# 4. A neuron on a batch ---------------------------------------------------------------------------
-
-SQUARE = np.array([[1.0, -2.0], [3.0, 2.0]])  # here w @ X works too, and is wrong
+# 3. Several neurons at once -----------------------------------------------------------------------
 
 
 @exercise(
     cases=[
-        (SQUARE, np.array([2.0, -1.0]), 1.0, identity),
-        (np.array([[1.0, 2.0], [0.0, -1.0], [-2.0, 0.5]]), np.array([0.5, -1.0]), 0.25, np.tanh),
-        (SQUARE, np.array([1.0, 2.0]), -0.5, np.abs),
-        (np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([0.1, -0.2, 0.3, 0.1]), 1.0, np.tanh),
-        (np.array([[1, 2, 0], [0, -1, 3]]), np.array([0.5, -1.0, 0.2]), 0.25, identity),
+        (
+            np.array([[1.0, -2.0], [3.0, 2.0], [0.0, -1.0]]),  # all tables are square here
+            np.array([[1.0, 2.0, -1.0], [-4.0, 0.0, 3.0], [2.0, 1.0, 1.0]]),
+            [np.abs, np.positive, np.square],
+        ),
+        (np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[0.5, 0.1, -0.2, 0.3, 0.1]]), [np.tanh]),
+        (np.array([[1, 2, 0], [0, -1, 3]]), np.array([[0.5, -1.0, 0.25, 0.5]] * 2), [np.abs, np.positive]),
+        (np.array([[0.5], [1.5], [-0.25]]), np.array([[0, -1], [1, 2]]), [np.cos, np.tanh]),
     ],
     mistakes={
-        "where is the bias?": " + b -> ",
-        "the bias goes into the sum, before phi.": "phi(X @ w + b) -> phi(X @ w) + b",
-        "look at the sign of the bias.": "+ b -> - b",
-        "where is the activation phi?": "phi(X @ w + b) -> X @ w + b",
-        "phi is applied to the inputs, before the sum.": "phi(X @ w + b) -> phi(X) @ w + b",
-        "in w @ X the weights multiply the rows of X; they belong to its columns.": "X @ w -> w @ X",
-        "the products are not summed over the inputs.": "X @ w -> X * w",
-        "the sum runs over the examples; it should run over the inputs of each.": (
-            "X @ w -> np.sum(X * w, axis=0)"
+        "the bias is the first number of each row, not the last.": "[ones, X] -> [X, ones]",
+        "where is the bias? The first component of each input is 1.": "np.ones -> np.zeros",
+        "look at the sign of the bias.": "np.ones( -> -np.ones(",
+        "the neurons are the rows of W: multiply each by the inputs.": "W.T -> W",
+        "every neuron has its own activation: here all have the first.": "phi(column) -> phis[0](column)",
+        "where are the activations?": "phi(column) -> column",
+        "the activations are in the wrong order.": "zip(phis, -> zip(phis[::-1],",
+        "an activation belongs to a neuron, a column of the sums; here each example has one.": (
+            "np.stack([phi(column) for phi, column in zip(phis, sums.T)], axis=1) -> "
+            "np.stack([phi(row) for phi, row in zip(phis, sums)])"
         ),
-        "everything is summed to one number; there is one output for each row of X.": (
-            "X @ w -> np.sum(X * w)"
+        "one row for each example, one column for each neuron.": "axis=1 -> axis=0",
+        "the activations come after the sum, bias and all.": [
+            "sums = np.hstack([ones, X]) @ W.T -> sums = X @ W[:, 1:].T",
+            "phi(column) for phi, column in zip(phis, sums.T) -> "
+            "phi(column) + bias for phi, column, bias in zip(phis, sums.T, W[:, 0])",
+        ],
+        "the activations are applied to the inputs, before the sum.": (
+            "np.stack([phi(column) for phi, column in zip(phis, sums.T)], axis=1) -> "
+            "np.stack([np.hstack([ones, phi(X)]) @ w for phi, w in zip(phis, W)], axis=1)"
         ),
-        "the bias is added once for each input; there is one bias.": "X @ w + b -> np.sum(X * w + b, axis=1)",
-        "the outputs should be a vector of shape (n,), not a matrix.": "X @ w + b -> (X @ w + b)[:, None]",
     },
 )
-def neuron(X, w, b, phi):
-    """Return phi(⟨w, x⟩ + b) for each row x of ``X``: (n, d) → (n,)."""
-    return phi(X @ w + b)
+def neurons(X, W, phis):
+    """Return the outputs (n, J) of J neurons whose biases are the first column of ``W``."""
+    ones = np.ones((len(X), 1))
+    sums = np.hstack([ones, X]) @ W.T
+    return np.stack([phi(column) for phi, column in zip(phis, sums.T)], axis=1)  # noqa: B905
 
 
-# 5. Logic gates -----------------------------------------------------------------------------------
+# 4. Logic gates -----------------------------------------------------------------------------------
 
 
 @exercise()
 def gates():
-    """Return the weights and the bias of a threshold neuron for AND, OR and NAND."""
-    w = np.array([1.0, 1.0])
-    return {"AND": (w, -1.5), "OR": (w, -0.5), "NAND": (-w, 1.5)}
+    """Return the weights and the bias of a threshold neuron for NAND, IMPLIES and MAJORITY."""
+    two, three = np.array([-1.0, 1.0]), np.ones(3)
+    return {"NAND": (-np.abs(two), 1.5), "IMPLIES": (two, 0.5), "MAJORITY": (three, -1.5)}
 
 
 @gates.property
 def three_gates(attempt):
-    found, names = attempt(), {"AND", "OR", "NAND"}
+    found, names = attempt(), {"NAND", "IMPLIES", "MAJORITY"}
     expect.true(found is not None, "gates() returns None.", "is the return statement missing?")
     expect.true(
         isinstance(found, dict),
@@ -184,7 +162,7 @@ def three_gates(attempt):
     )
     expect.true(
         set(found) == names,
-        f"gates(): expected the keys 'AND', 'OR' and 'NAND', found {', '.join(map(repr, found))}.",
+        f"gates(): expected the keys 'NAND', 'IMPLIES' and 'MAJORITY', found {', '.join(map(repr, found))}.",
         "keep the names of the gates in capital letters."
         if any(str(name) != str(name).upper() for name in found)
         else "one entry for each of the three gates, and no other.",
@@ -195,16 +173,17 @@ def three_gates(attempt):
 def truth_tables(attempt):
     for name, pair in attempt().items():
         what = f"gates()[{name!r}]"
-        w, b = _weights_and_bias(pair, what)
-        hint = "write down the four sums and mark where they should be negative."
-        _expect_table(CORNERS @ w + b, name, what, otherwise=hint)
+        corners = CUBE if name == "MAJORITY" else SQUARE
+        w, b = _weights_and_bias(pair, what, corners.shape[1])
+        hint = "write down the sum for each input and mark where it should be negative."
+        _expect_table(corners @ w + b, name, what, otherwise=hint)
 
 
-def _weights_and_bias(pair, what):
-    hint = "give a pair: an array of two weights, then the bias."
+def _weights_and_bias(pair, what, inputs):
+    hint = "give a pair: an array of weights, one for each input, then the bias."
     expect.true(isinstance(pair, (tuple, list)) and len(pair) == 2, f"{what} is not a pair (w, b).", hint)
     for part, name, shape in zip(
-        pair, ("weights of shape (2,)", "one number as bias"), ((2,), ()), strict=True
+        pair, (f"weights of shape ({inputs},)", "one number as bias"), ((inputs,), ()), strict=True
     ):
         value = expect.as_array(part)
         expect.true(
@@ -220,7 +199,7 @@ def _expect_table(sums, name, what, hint="", *, otherwise):
     found, table = (sums >= 0).astype(int), TABLES[name]
     if not np.array_equal(found, table):
         wrong = int(np.argmax(found != table))
-        inputs = tuple(CORNERS[wrong].astype(int).tolist())
+        inputs = tuple((CUBE if len(table) == 8 else SQUARE)[wrong].astype(int).tolist())
         problem = f"{what}: for the inputs {inputs} expected {table[wrong]}, found {found[wrong]}."
         raise expect.WrongError(problem, hint or _table_hint(sums, found, name) or otherwise)
 
@@ -229,143 +208,38 @@ def _table_hint(sums, found, name):
     if np.any(sums[found != TABLES[name]] == 0):
         return "the sum of this neuron is exactly 0 there, which counts as 1; move its bias a little."
     if found.min() == found.max():
-        return f"the answer is {found[0]} for all four inputs: compare the bias with the sums of the weights."
+        return f"the answer is {found[0]} for all inputs: compare the bias with the sums of the weights."
     if np.array_equal(1 - found, TABLES[name]):
-        return f"this is NOT {name}, all four answers are the wrong way round: what if all signs change?"
+        return f"this is NOT {name}, all answers are the wrong way round: what if all signs change?"
     other = [gate for gate, table in TABLES.items() if np.array_equal(found, table)]
     return f"this is the table of {other[0]}." if other else ""
 
 
-# 6. The gradient of the cross-entropy -------------------------------------------------------------
-
-_SUMS = [" / len(y) -> ", "error.mean() -> error.sum()"]
-
-
-@exercise(
-    cases=[
-        (
-            np.array([1.0, -1.0]),
-            1.0,
-            np.array([[1.0, 2.0], [0.0, -1.0], [-2.0, 1.0], [2.0, 0.0]]),
-            np.array([1, 0, 0, 1]),
-        ),
-        (np.array([0.0, 1.0, -0.5]), -0.5, np.arange(15.0).reshape(5, 3) / 7, np.array([1, 1, 0, 0, 1])),
-    ],
-    mistakes={
-        "the sign is reversed: the gradient points to where the loss grows.": "p - y -> y - p",
-        "these are sums over the examples; the loss is their mean.": _SUMS,
-        "the sign is reversed, and these are sums over the examples; the loss is their mean.": [
-            "p - y -> y - p",
-            *_SUMS,
-        ],
-        "the factor p (1 - p) cancels with the derivative of the logarithm.": (
-            "p - y -> (p - y) * p * (1 - p)"
-        ),
-        "this is the gradient of the squared error; here the loss is the cross-entropy.": (
-            "p - y -> 2 * (p - y) * p * (1 - p)"
-        ),
-        "the derivative of the logarithm is there, the one of the sigmoid is not.": (
-            "p - y -> (p - y) / (p * (1 - p))"
-        ),
-        "p is the output of the neuron, after the sigmoid.": "sigmoid.reference(X @ w + b) -> X @ w + b",
-        "the bias has its own derivative: it is not a sum over the examples, nor does it contain x.": (
-            "error.mean() -> error.sum()"
-        ),
-        "grad_b should be one number: the mean of the errors is missing.": "error.mean() -> error",
-        "grad_w has one number for each weight: each error is multiplied by its input x.": (
-            "X.T @ error / len(y) -> error.mean()"
-        ),
-        "the two results have changed places.": "return grad_w, grad_b -> return grad_b, grad_w",
-    },
-)
-def gradient(w, b, X, y):
-    """Return the gradient of the mean cross-entropy with respect to ``w`` and ``b``."""
-    p = sigmoid.reference(X @ w + b)
-    error = p - y
-    grad_w, grad_b = X.T @ error / len(y), error.mean()
-    return grad_w, grad_b
-
-
-# 7. Training --------------------------------------------------------------------------------------
-
-
-def _loss(w, b, X, y):
-    sums = X @ w + b
-    return np.mean(np.logaddexp(0, sums) - y * sums)
-
-
-@exercise(
-    cases=[
-        (np.array([[1.0, 2.0], [0.0, -1.0], [-2.0, 1.0]]), np.array([1, 0, 1]), 2.0, 2),
-        (np.array([[1.0, 2.0], [0.5, -1.0], [-2.0, 0.5], [1.5, 0.5]]), np.array([1, 0, 0, 1]), 0.5, 20),
-        (np.arange(15.0).reshape(5, 3) ** 2 / 99 - 1, np.array([1, 0, 0, 1, 1]), 0.3, 1200),
-    ],
-    mistakes={
-        "the loss grows: which way does the gradient point?": "- rate * -> + rate *",
-        "the learning rate is not used.": "rate * -> 1.0 *",
-        "the bias does not learn.": "b - rate * grad_b -> b",
-        "the weights do not learn.": "w - rate * grad_w -> w",
-        "keep the loss before each step, not after it.": [
-            "losses.append(_loss(w, b, X, y)) -> pass",
-            "rate * grad_b -> rate * grad_b; losses.append(_loss(w, b, X, y))",
-        ],
-        "the loss is also kept once more after the last step; give one value for each epoch.": (
-            "return w, b, losses -> return w, b, [*losses, _loss(w, b, X, y)]"
-        ),
-        "only the last loss comes back; a list with one value for each epoch is wanted.": (
-            "return w, b, losses -> return w, b, losses[-1]"
-        ),
-        "it stops after one step: does return stand inside the loop?": "range(epochs) -> range(1)",
-        "w and b change at the same time: compute both gradients before the first of them moves.": (
-            "w, b = w - rate * grad_w, b - rate * grad_b -> "
-            "w = w - rate * grad_w; b = b - rate * gradient.reference(w, b, X, y)[1]"
-        ),
-        "the weights are replaced by the step, not changed by it.": [
-            "w - rate -> -rate",
-            "b - rate -> -rate",
-        ],
-        "start with all weights and the bias at 0.": "np.zeros -> np.ones",
-        "X has as many columns as there are weights: two is only an example.": "X.shape[1] -> 2",
-    },
-)
-def train(X, y, rate, epochs):
-    """Train a sigmoid neuron by gradient descent; return ``w``, ``b`` and the loss of each epoch."""
-    w, b, losses = np.zeros(X.shape[1]), 0.0, []
-    for _ in range(epochs):
-        losses.append(_loss(w, b, X, y))
-        grad_w, grad_b = gradient.reference(w, b, X, y)
-        w, b = w - rate * grad_w, b - rate * grad_b
-    return w, b, losses
-
-
-# 8. XOR -------------------------------------------------------------------------------------------
+# 5. Parity ----------------------------------------------------------------------------------------
 
 
 @exercise()
-def xor_weights():
-    """Return ``W1`` (m, 2), ``b1`` (m,), ``w2`` (m,), ``b2`` of two layers of thresholds that compute XOR."""
-    return np.array([[1.0, 1.0], [-1.0, -1.0]]), np.array([-0.5, 1.5]), np.array([1.0, 1.0]), -1.5
+def parity_weights():
+    """Return ``W1`` (J, 3), ``b1``, ``w2`` and ``b2`` of two layers of thresholds: parity of three."""
+    return np.ones((3, 3)), np.array([-0.5, -1.5, -2.5]), np.array([1.0, -1.0, 1.0]), -0.5
 
 
-@xor_weights.property
+@parity_weights.property
 def four_parts(attempt):
     parts = attempt()
-    expect.true(parts is not None, "xor_weights() returns None.", "is the return statement missing?")
+    expect.true(parts is not None, "parity_weights() returns None.", "is the return statement missing?")
     expect.true(
         isinstance(parts, (tuple, list)) and len(parts) == 4,
-        f"xor_weights(): expected the four things W1, b1, w2, b2, found {expect.brief(parts)}.",
-        "keep the last line of the docstring in mind: four things, in this order.",
+        f"parity_weights(): expected the four things W1, b1, w2, b2, found {expect.brief(parts)}.",
+        "keep the docstring in mind: four things, in this order.",
     )
     for name, part in zip(("W1", "b1", "w2", "b2"), parts, strict=True):
         if name != "b2":
             expect.array(part, name)
-        expect.true(
-            expect.as_array(part).dtype.kind in "if", f"{name}: expected numbers, found {expect.brief(part)}."
-        )
     W1, b1, w2, b2 = map(np.shape, parts)
     expect.true(
-        len(W1) == 2 and W1[1] == 2,
-        f"W1: expected shape (m, 2), found {W1}.",
+        len(W1) == 2 and W1[1] == 3,
+        f"W1: expected shape (J, 3), found {W1}.",
         "one row for each hidden neuron, one column for each input.",
     )
     expect.true(
@@ -376,23 +250,167 @@ def four_parts(attempt):
     )
 
 
-@xor_weights.property
-def computes_xor(attempt):
+@parity_weights.property
+def computes_parity(attempt):
     W1, b1, w2, b2 = attempt()
-    h, sums = _two_layers(W1, b1, w2, b2)
+    h = (CUBE @ W1.T + b1 >= 0).astype(int)
+    sums = h @ w2 + b2
     hint = ""
-    if len(b1) == 1:
-        hint = "one hidden neuron is not enough: it cuts the square only once."
-    elif W1.shape == (2, 2) and np.array_equal(_two_layers(W1.T, b1, w2, b2)[1] >= 0, TABLES["XOR"]):
+    if len(np.unique(h, axis=1).T) < 3:
+        hint = "two different hidden neurons are not enough for three inputs."
+    elif W1.shape == (3, 3) and np.array_equal((CUBE @ W1 + b1 >= 0) @ w2 + b2 >= 0, TABLES["PARITY"]):
         hint = "W1 looks transposed: its rows are the hidden neurons."
-    elif np.all(h == h[:, :1]):
-        hint = "all hidden neurons give the same answers, so they are worth only one."
-    what = f"Two layers whose hidden neurons say {h.tolist()} at the four corners"
+    what = f"Two layers whose hidden neurons say {h.tolist()} at the eight corners"
     otherwise = "write down the table of each hidden neuron, then that of the last neuron."
-    _expect_table(sums, "XOR", what, hint, otherwise=otherwise)
+    _expect_table(sums, "PARITY", what, hint, otherwise=otherwise)
 
 
-def _two_layers(W1, b1, w2, b2):
-    """Return the outputs of the hidden neurons (4, m) and the last neuron's sums (4,) at the corners."""
-    h = (CORNERS @ W1.T + b1 >= 0).astype(int)
-    return h, h @ w2 + b2
+# 6. The perceptron with a pocket ------------------------------------------------------------------
+
+
+def _mistakes(w, b, X, y):
+    return int(np.sum((X @ w + b >= 0) != y))
+
+
+@exercise(
+    cases=[
+        (
+            np.array([[1.0, 0.0], [-2.0, 2.0], [-1.0, 2.0], [-1.0, -2.0], [-2.0, 2.0]]),
+            np.array([0, 0, 1, 1, 0]),
+            4,
+        ),
+        (
+            np.array([[3, -2, 3], [1, 1, -3], [-2, 3, -2], [-2, -3, -2], [2, 1, 2], [-3, 2, 2]]) / 2,
+            np.array([1, 0, 1, 0, 0, 0]),
+            5,
+        ),
+        *((np.array([[1], [3], [2]]), np.array([0, 1, 1]), epochs) for epochs in (2, 6)),  # best: zero, last
+    ],
+    mistakes={
+        "the count is right, the weights are not those that were counted: do they change in the pocket?": (
+            "w = w + error * x_i -> w += error * x_i"
+        ),
+        "the weights come from the pocket, the bias does not.": "return best -> return best[0], b, best[2]",
+        "these are the weights of the last epoch, not the best ones.": "if count < best[2] -> if True",
+        "exchange only if there are fewer mistakes, not also for as many.": "count < best -> count <= best",
+        "the worst weights are kept.": "count < best -> count > best",
+        "it learns away from the right answers: a sign.": "error = y_i - -> error = -y_i +",
+        "the bias does not learn.": "b = b + error -> pass",
+        "count after each epoch, not after each example.": (
+            "b = b + error -> b = b + error; "
+            "count = _mistakes(w, b, X, y); best = (w, b, count) if count < best[2] else best"
+        ),
+        "these are the mistakes met while the weights changed; count with the weights of the epoch's end.": [
+            "for x_i -> count = 0\n        for x_i",
+            "w = w + -> count += error != 0; w = w +",
+            "        count = _mistakes(w, b, X, y)\n -> ",
+        ],
+        "start at zero.": "np.zeros -> np.ones",
+    },
+)
+def pocket(X, y, epochs):
+    """Return the weights, the bias and the number of mistakes of the best epoch of a perceptron."""
+    w, b = np.zeros(X.shape[1]), 0.0
+    best = w, b, _mistakes(w, b, X, y)
+    for _ in range(epochs):
+        for x_i, y_i in zip(X, y, strict=True):
+            error = y_i - float(w @ x_i + b >= 0)
+            w = w + error * x_i
+            b = b + error
+        count = _mistakes(w, b, X, y)
+        if count < best[2]:
+            best = w, b, count
+    return best
+
+
+# 7. The gradient for labels -1 and 1 --------------------------------------------------------------
+
+_SUMS = [" / len(t) -> ", "by_sum.mean() -> by_sum.sum()"]
+
+
+@exercise(
+    cases=[
+        (
+            np.array([1.0, -1.0]),
+            1.0,
+            np.array([[1.0, 2.0], [0.0, -1.0], [-2.0, 1.0], [2.0, 0.0]]),
+            np.array([1, -1, -1, 1]),
+        ),
+        (np.array([0.0, 1.0, -0.5]), -0.5, np.arange(15.0).reshape(5, 3) / 7, np.array([1, 1, -1, -1, 1])),
+        (np.array([0.5]), 0.25, np.array([[2]]), np.array([-1])),
+    ],
+    mistakes={
+        "the sign is reversed: the gradient points to where the loss grows.": "by_sum = -t -> by_sum = t",
+        "these are sums over the examples; the loss is their mean.": _SUMS,
+        "the inner derivative of -t Σ is missing.": "by_sum = -t * p -> by_sum = p",
+        "only the sign of the inner derivative is there; it contains t.": "by_sum = -t * p -> by_sum = -p",
+        "the slope is taken at the wrong place: the loss is softplus of -t Σ.": "(-t * (X -> (t * (X",
+        "the slope is taken at Σ itself: the loss is softplus of -t Σ.": "(-t * (X @ w + b)) -> (X @ w + b)",
+        "where is the bias in the sum?": " + b) -> )",
+        "this is softplus itself; its derivative is needed.": (
+            "sigmoid.reference(-t * (X @ w + b)) -> softplus.reference(-t * (X @ w + b))[0]"
+        ),
+        "p (1 - p) is one derivative too many.": "-t * p -> -t * p * (1 - p)",
+        "this is the formula for labels 0 and 1; what is the probability of class 1 compared with now?": (
+            "by_sum = -t * p -> by_sum = sigmoid.reference(X @ w + b) - t"
+        ),
+        "the bias has its own derivative, a mean as well.": "by_sum.mean() -> by_sum.sum()",
+        "grad_b should be one number: a mean is missing.": "by_sum.mean() -> by_sum",
+        "in grad_w each derivative is multiplied by its input x.": "X.T @ by_sum / len(t) -> by_sum.mean()",
+        "the two results have changed places.": "return grad_w, grad_b -> return grad_b, grad_w",
+    },
+)
+def gradient(w, b, X, t):
+    """Return the gradient of the mean of softplus(-t (⟨w, x⟩ + b)) with respect to ``w`` and ``b``."""
+    p = sigmoid.reference(-t * (X @ w + b))
+    by_sum = -t * p
+    grad_w, grad_b = X.T @ by_sum / len(t), by_sum.mean()
+    return grad_w, grad_b
+
+
+# 8. Training --------------------------------------------------------------------------------------
+
+
+def _loss(w, b, X, t):
+    return np.mean(np.logaddexp(0, -t * (X @ w + b)))
+
+
+@exercise(
+    cases=[
+        (np.array([[3.0, 4.0], [1.0, -1.0], [3.0, -1.0], [-2.0, -1.0]]), -np.ones(4), 3),
+        (np.array([[0.5, 1.0], [0.25, -0.5], [-1.0, 0.25]]), np.array([1, -1, 1]), 5),
+        (np.arange(15.0).reshape(5, 3) ** 2 / 9 - 1, np.array([1, -1, -1, 1, 1]), 12),
+    ],
+    mistakes={
+        "the inequality is the wrong way round: halve while the loss falls too little.": "X, t) > -> X, t) <",
+        "the rate never grows: double it in each step.": "rate = 2 * rate -> rate = rate",
+        "each step begins with twice the last rate, not with 2 again.": "rate = 2 * rate -> rate = 2.0",
+        "halve as long as it is necessary, not once.": "while -> if",
+        "the loss must fall by at least half of what the gradient promises.": "- rate / 2 * square -> ",
+        "half of what the gradient promises: one half is missing.": "rate / 2 * square -> rate * square",
+        "the bias belongs to the gradient's length.": " + grad_b**2 -> ",
+        "square the gradient's length.": "rate = 2 * rate -> rate = 2 * rate; square = square**0.5",
+        "the bias does not learn.": "w, b = w - rate * grad_w, b - rate * grad_b -> w = w - rate * grad_w",
+        "the weights do not learn.": "w, b = w - rate * grad_w, b - rate * grad_b -> b = b - rate * grad_b",
+        "keep the loss before each step, not after it.": (
+            "rates.append(rate) -> rates.append(rate); losses[-1] = _loss(w, b, X, t)"
+        ),
+        "start with all weights and the bias at 0.": "np.zeros -> np.ones",
+        "start with the rate 1, which the first step doubles.": "0.0, 1.0 -> 0.0, 0.5",
+        "X has as many columns as there are weights: two is only an example.": "X.shape[1] -> 2",
+        "it stops after one step: does return stand inside the loop?": "range(steps) -> range(1)",
+    },
+)
+def train(X, t, steps):
+    """Descend from zero with backtracking; return ``w``, ``b``, the losses and the rates of all steps."""
+    w, b, rate, losses, rates = np.zeros(X.shape[1]), 0.0, 1.0, [], []
+    for _ in range(steps):
+        losses.append(_loss(w, b, X, t))
+        grad_w, grad_b = gradient.reference(w, b, X, t)
+        square = grad_w @ grad_w + grad_b**2
+        rate = 2 * rate
+        while _loss(w - rate * grad_w, b - rate * grad_b, X, t) > losses[-1] - rate / 2 * square:
+            rate = rate / 2
+        w, b = w - rate * grad_w, b - rate * grad_b
+        rates.append(rate)
+    return w, b, losses, rates

@@ -7,7 +7,7 @@ import numpy as np
 from nnlabs.checks import neurons
 from tests.checks.harness import Answers, make_tests
 
-# -- sigmoid, threshold
+# -- sigmoid, softplus
 
 
 def sigmoid(x):
@@ -29,99 +29,119 @@ def sigmoid_without_warning(x):
         return 1 / (1 + np.exp(-x))
 
 
-def threshold_by_loop(x, beta):
-    result = np.zeros(x.shape)
-    for index in np.ndindex(x.shape):
-        result[index] = 1 if x[index] >= beta else 0
+# -- neurons, gates
+
+
+def neurons_by_loop(X, W, phis):
+    result = np.zeros((len(X), len(W)))
+    for i, x in enumerate(X):
+        for j, w in enumerate(W):
+            result[i, j] = phis[j](w[0] + w[1:] @ x)
     return result
 
 
-def threshold_twice(x, beta):
-    y = x.copy()
-    y[y >= beta] = 1
-    y[y < beta] = 0
-    return y
-
-
-# -- neuron, gates
-
-
-def neuron_by_loop(X, w, b, phi):
-    return np.array([phi(b + sum(w[i] * row[i] for i in range(len(w)))) for row in X])
+def neurons_by_column(X, W, phis):
+    return np.transpose([phis[j](X @ W[j, 1:] + W[j, 0]) for j in range(len(W))])
 
 
 def gates_like(**changed):
-    two = np.array([2, 2])
-    return lambda: {"AND": (two, -3), "OR": (two, -1), "NAND": (-two, 3), **changed}
+    right = {"NAND": ([-2, -2], 3), "IMPLIES": ([-2, 2], 1), "MAJORITY": ([2, 2, 2], -3)}
+    return lambda: {name: (np.array(w), b) for name, (w, b) in right.items()} | changed
 
 
-# -- gradient
+# -- parity, pocket, gradient, train
+
+COUNT, BIASES, SIGNS = np.ones((3, 3)), np.array([-0.5, -1.5, -2.5]), np.array([1, -1, 1])
+ODD = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, 1]])  # one neuron for each odd corner
 
 
-def gradient(w, b, X, y):
-    errors = sigmoid(X @ w + b) - y
-    return X.T @ errors / len(y), errors.mean()
-
-
-def gradient_by_loop(w, b, X, y):
-    grad_w, grad_b = np.zeros(len(w)), 0.0
-    for x_i, y_i in zip(X, y, strict=True):
-        p = 1 / (1 + math.exp(-(w @ x_i + b)))
-        grad_w += (p - y_i) * x_i
-        grad_b += p - y_i
-    return [grad_w / len(X), grad_b / len(X)]
-
-
-# -- train
-
-
-def loss(w, b, X, y):
-    p = sigmoid(X @ w + b)
-    return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
-
-
-def train_right(X, y, rate, epochs):
-    w, b, losses = np.zeros(X.shape[1]), 0.0, []
-    for _ in range(epochs):
-        losses.append(loss(w, b, X, y))
-        grad_w, grad_b = gradient(w, b, X, y)
-        w, b = w - rate * grad_w, b - rate * grad_b
-    return w, b, losses
-
-
-def train_in_place(X, y, rate, epochs):
-    w, b, losses = np.zeros(X.shape[1]), np.zeros(()), np.zeros(epochs)
-    epoch = 0
-    while epoch < epochs:
-        losses[epoch] = loss(w, b, X, y)
-        change = gradient(w, b, X, y)
-        w -= rate * change[0]
-        b -= rate * change[1]
-        epoch += 1
-    return [w, b, losses]
-
-
-def train_by_recursion(X, y, rate, epochs):
-    if epochs == 0:
-        return np.zeros(X.shape[1]), 0.0, []
-    w, b, losses = train_by_recursion(X, y, rate, epochs - 1)
-    grad_w, grad_b = gradient(w, b, X, y)
-    return w - rate * grad_w, b - rate * grad_b, [*losses, loss(w, b, X, y)]
-
-
-def train_forever(X, y, rate, epochs):
-    epoch = 0
-    while epoch < epochs:
-        pass
-
-
-# -- xor
-
-OR_NAND, OR_NAND_BIASES = np.array([[1, 1], [-1, -1]]), np.array([-0.5, 1.5])
-
-
-def xor_like(W1=OR_NAND, b1=OR_NAND_BIASES, w2=OR_NAND[0], b2=-1.5):
+def parity_like(W1=COUNT, b1=BIASES, w2=SIGNS, b2=-0.5):
     return lambda: (W1, b1, w2, b2)
+
+
+def count(w, b, X, y):
+    return np.sum((X @ w + b >= 0) != (y == 1))
+
+
+def epoch(w, b, X, y):
+    w = w.copy()
+    for i in range(len(X)):
+        error = y[i] - (1 if X[i] @ w + b >= 0 else 0)
+        w += error * X[i]
+        b += error
+    return w, b
+
+
+def pocket_by_history(X, y, epochs):
+    history = [(np.zeros(X.shape[1]), 0.0)]
+    for _ in range(epochs):
+        history.append(epoch(*history[-1], X, y))
+    counts = [count(w, b, X, y) for w, b in history]
+    best = int(np.argmin(counts))
+    return *history[best], counts[best]
+
+
+def pocket_by_folding(X, y, epochs):
+    ones = np.hstack([np.ones((len(X), 1)), X])
+    w = best = np.zeros(ones.shape[1])
+    for _ in range(epochs):
+        for x_i, y_i in zip(ones, y, strict=True):
+            w = w + (y_i - (w @ x_i >= 0)) * x_i
+        best = min(best, w, key=lambda v: np.sum((ones @ v >= 0) != y))
+    return best[1:], best[0], np.sum((ones @ best >= 0) != y)
+
+
+def pocket_in_place(X, y, epochs, copy=False):
+    w, b = np.zeros(X.shape[1]), 0.0
+    best = w, b, count(w, b, X, y)
+    for _ in range(epochs):
+        change, b = epoch(w, b, X, y)
+        w[:] = change
+        if count(w, b, X, y) < best[2]:
+            best = w, b, count(w, b, X, y)
+    return (best[0].copy(), *best[1:]) if copy else best
+
+
+def gradient(w, b, X, t):
+    by_sum = -t * sigmoid(-t * (X @ w + b))
+    return X.T @ by_sum / len(t), by_sum.mean()
+
+
+def gradient_as_before(w, b, X, t):
+    errors = sigmoid(X @ w + b) - (t + 1) / 2
+    return np.mean(errors[:, None] * X, axis=0), np.mean(errors)
+
+
+def loss(w, b, X, t):
+    return np.logaddexp(0, -t * (X @ w + b)).mean()
+
+
+def train_right(X, t, steps, share=0.5):
+    w, b, rate, losses, rates = np.zeros(X.shape[1]), 0.0, 1.0, np.zeros(steps), []
+    for step in range(steps):
+        losses[step] = loss(w, b, X, t)
+        grad_w, grad_b = gradient(w, b, X, t)
+        rate *= 2
+        while True:
+            new = w - rate * grad_w, b - rate * grad_b
+            if losses[step] - loss(*new, X, t) >= share * rate * (np.sum(grad_w**2) + grad_b**2):
+                break
+            rate /= 2
+        (w, b), rates = new, [*rates, rate]
+    return [w, b, losses, rates]
+
+
+def train_folded(X, t, steps):
+    ones, losses, rates = np.hstack([X, np.ones((len(X), 1))]), [], [1.0]
+    v = np.zeros(ones.shape[1])
+    for _ in range(steps):
+        g = ones.T @ (-t * sigmoid(-t * (ones @ v))) / len(t)
+        losses.append(loss(v, 0, ones, t))
+        rates.append(2 * rates[-1])
+        while loss(v - rates[-1] * g, 0, ones, t) - losses[-1] > -rates[-1] * np.linalg.norm(g) ** 2 / 2:
+            rates[-1] *= 0.5
+        v = v - rates[-1] * g
+    return v[:-1], v[-1], losses, rates[1:]
 
 
 ANSWERS = {
@@ -145,127 +165,121 @@ ANSWERS = {
             lambda x: 1 / (1 + np.exp(-np.clip(x, -500, 500))),
         ],
     ),
-    "threshold": Answers(
+    "softplus": Answers(
         wrong=[
-            (lambda x, beta: (x <= beta - 1e-9).astype(float), "changed places"),
-            (lambda x, beta: x >= beta, "astype"),
-            (lambda x, beta: 1.0 if x >= beta else 0.0, "truth value"),
-            (lambda x, beta: (np.floor(x) >= beta) * 1.0, "at index 2 expected 1, found 0"),
-            (lambda x, beta: (x > beta - 0.5) * 1.0, "at index 1 expected 0, found 1"),
-            (threshold_twice, "compared with beta, too"),
-            (lambda x: (x >= 0).astype(float), "keep the first line"),
+            (lambda x: (np.log(1 + np.exp(x)), sigmoid(x)), "softplus([-800, 800]) meets an overflow"),
+            (lambda x: np.log(1 + np.exp(x)), "a tuple is wanted"),
+            (lambda x: (np.log(1 + np.exp(-x)), sigmoid(x)), "should grow with x"),
+            (lambda x: (np.logaddexp(0, x), np.exp(x) / (1 + np.exp(x))), "meets an overflow"),
+            (lambda x: (np.logaddexp(0, x), sigmoid(-x)), "this slope falls"),
+            (lambda x: (np.logaddexp(0, x).tolist(), sigmoid(x)), "makes an array of a list"),
+            (
+                lambda x: (np.where(abs(x) > 10, np.maximum(x, 0), np.logaddexp(0, x)), sigmoid(x)),
+                "Is something rounded",
+            ),
         ],
         right=[
-            lambda x, beta: (x >= beta).astype(float),
-            lambda x, beta: np.heaviside(x - beta, 1.0),
-            lambda x, beta=0: (x >= beta) * 1,
-            threshold_by_loop,
+            lambda x: (np.logaddexp(0, x), 0.5 + 0.5 * np.tanh(x / 2)),
+            lambda x: (np.maximum(0, x) + np.log1p(np.exp(-abs(x))), np.exp(-np.logaddexp(0, -x))),
+            lambda x: [x + np.logaddexp(0, -x), 1 - sigmoid(-x)],
         ],
     ),
-    "tanh_slope": Answers(
+    "neurons": Answers(
         wrong=[
-            (lambda x: 2 / (np.exp(x) + np.exp(-x)), "square is missing"),
-            (lambda x: np.tanh(x) ** 2 - 1, "sign is reversed"),
-            (lambda x: np.exp(2 * x) * 4 / (np.exp(2 * x) + 1) ** 2, "too large for a float"),
+            (lambda X, W, phis: X @ W.T, "write down the shapes"),
+            (lambda X, W, phis: neurons_by_loop(X, W, phis).T, "one row for each example"),
+            (lambda X, W, phis: neurons_by_loop(X, W, phis).tolist(), "makes an array of a list"),
+            (lambda X, W, phis: neurons_by_loop(X, W, [phis[0]] * len(W)), "here all have the first"),
+            (lambda X, W, phis: neurons_by_loop(X, W, phis)[:, 0], "sum or a mean over one axis too many"),
+            (lambda X, W, phis: neurons_by_loop(X, W, phis).astype(W.dtype).astype(X.dtype), "of integers"),
         ],
         right=[
-            lambda x: 1 - np.tanh(np.float32(x)) ** 2,
-            lambda x: (1 - np.tanh(x)) * (1 + np.tanh(x)),
-            lambda x: 4 * sigmoid(2 * x) * (1 - sigmoid(2 * x)),
-            lambda x: 1 / np.cosh(x) ** 2,
-        ],
-    ),
-    "neuron": Answers(
-        wrong=[
-            (lambda X, w, b, phi: phi(X.T @ w + b), "multiply the rows"),
-            (lambda X, w, b, phi: phi(X @ w.reshape(-1, 1) + b), "not a matrix"),
-            (lambda X, w, b, phi: phi(X @ w + b).tolist(), "makes an array of a list"),
-            (lambda X, w, b, phi: phi(X @ w + b).astype(X.dtype), "made of integers"),
-        ],
-        right=[
-            lambda X, w, b, phi: phi(np.dot(X, w) + b),
-            lambda X, w, b, phi: phi(w @ X.T + b),
-            lambda X, w, b, phi: phi(np.sum(X * w, axis=1) + b),
-            neuron_by_loop,
+            neurons_by_loop,
+            neurons_by_column,
+            lambda X, W, phis: (
+                np.stack([p(W[j] @ np.vstack([X[:, 0] * 0 + 1, X.T])) for j, p in enumerate(phis)]).T
+            ),
         ],
     ),
     "gates": Answers(
         wrong=[
-            (gates_like(AND=(np.array([1, 1]), -1)), "exactly 0"),
-            (gates_like(AND=(np.array([1, 1]), -0.5)), "table of OR"),
+            (gates_like(IMPLIES=(np.array([-1, 0]), 0)), "the sum for each input"),
+            (gates_like(NAND=(np.array([-1, -1]), 2)), "exactly 0"),
+            (gates_like(NAND=(np.array([1, 1]), -0.5)), "table of OR"),
             (gates_like(NAND=(np.array([1, 1]), -1.5)), "wrong way round"),
-            (gates_like(OR=(np.array([1, 1]), 0.5)), "for all four inputs"),
-            (gates_like(OR=(np.array([1, 0]), -0.5)), "four sums"),
-            (gates_like(AND=(1, 1, -1.5)), "give a pair"),
-            (gates_like(AND=(np.array([1, 1, -1.5]), 0)), "shape (2,)"),
-            (gates_like(AND=(np.array([1, 1]), np.array([-1.5]))), "one number as bias"),
+            (gates_like(IMPLIES=(np.array([1, -1]), 0.5)), "the table of x2 IMPLIES x1"),
+            (gates_like(IMPLIES=(np.array([1, 1]), 0.5)), "for all inputs"),
+            (gates_like(MAJORITY=(np.ones(3), -2.5)), "table of AND of three"),
+            (gates_like(MAJORITY=(np.ones(3), -0.5)), "table of OR of three"),
+            (gates_like(MAJORITY=(np.array([2, 1, 1]), -1.5)), "the sum for each input"),
+            (gates_like(MAJORITY=(np.ones(2), -1.5)), "weights of shape (3,)"),
+            (gates_like(NAND=(1, 1, -1.5)), "give a pair"),
+            (gates_like(NAND=(np.array([1, 1]), np.array([-1.5]))), "one number as bias"),
             (gates_like(NOR=(np.array([-1, -1]), 0.5)), "and no other"),
-            (lambda: {"AND": (np.array([1, 1]), -1.5), "OR": (np.array([1, 1]), -0.5)}, "one entry for each"),
-            (lambda: {"and": (np.array([1, 1]), -1.5)}, "capital letters"),
+            (lambda: dict.fromkeys(("AND", "OR", "NAND"), (np.ones(2), -0.5)), "one entry for each"),
+            (lambda: {"nand": (np.array([1, 1]), -1.5)}, "capital letters"),
             (lambda: [(np.array([1, 1]), -1.5)] * 3, "between curly braces"),
             (lambda: None, "return statement"),
         ],
         right=[
             gates_like(),
-            lambda: {"AND": ([1, 1], -2), "OR": ([1.0, 1.0], -1.0), "NAND": ([-1, -1], 1)},
-            gates_like(AND=(np.array([3.0, 2.0]), -4.5), NAND=(np.array([-0.1, -0.2]), 0.25)),
+            lambda: {"NAND": ([-1, -1], 1), "IMPLIES": ([-1, 1], 0), "MAJORITY": ([1, 1, 1], -2)},
+            gates_like(NAND=(np.array([-0.1, -0.2]), 0.25), MAJORITY=(np.array([3, 2, 2.5]), -4)),
         ],
+    ),
+    "parity_weights": Answers(
+        wrong=[
+            (parity_like(COUNT[:2], BIASES[:2], SIGNS[:2]), "are not enough"),
+            (parity_like(COUNT, BIASES * 0 - 0.5), "are not enough"),
+            (parity_like(np.array([[1, 1, 1], [2, 2, 2], [4, 4, 4.0]]).T, BIASES * [1, 2, 4]), "transposed"),
+            (parity_like(w2=-SIGNS, b2=0.5), "NOT PARITY"),
+            (parity_like(b2=-1.5), "for all inputs"),
+            (parity_like(b2=0), "move its bias a little"),
+            (parity_like(w2=np.ones(3), b2=-1.5), "table of MAJORITY"),
+            (parity_like(w2=np.array([1, -1, 0])), "table of each hidden"),
+            (parity_like(w2=SIGNS[None]), "one weight in w2"),
+            (parity_like(np.ones(3)), "one row for each"),
+            (lambda: (COUNT, BIASES, -1.5), "four things"),
+            (parity_like(COUNT.tolist()), "makes an array of a list"),
+            (lambda: None, "return statement"),
+        ],
+        right=[
+            parity_like(),
+            parity_like(ODD, -np.array([0.5, 0.5, 0.5, 2.5]), np.ones(4), np.float32(-0.5)),
+            parity_like(-COUNT, -BIASES, -SIGNS, 0.5),
+        ],
+    ),
+    "pocket": Answers(
+        wrong=[
+            (pocket_in_place, "do they change in the pocket"),
+            (lambda X, y, epochs: pocket_in_place(X, y, epochs, copy=True), "do they change in the pocket"),
+            (lambda X, y, epochs: pocket_by_history(X, y, epochs)[:2], "how many things"),
+            (lambda X, y, epochs: (*pocket_by_history(X, y, epochs)[:2], 3), "[2]: expected"),
+            (lambda X, y, epochs: None, "return statement"),
+        ],
+        right=[pocket_by_history, pocket_by_folding, lambda *given: list(pocket_by_history(*given))],
     ),
     "gradient": Answers(
         wrong=[
             (
-                lambda w, b, X, y: (X.T @ (X @ w + b - y) / len(y), np.mean(X @ w + b - y)),
-                "after the sigmoid",
+                lambda w, b, X, t: (gradient(w, b, X, t)[0], gradient(w, b, X, t)[1] * len(t)),
+                "a mean as well",
             ),
-            (lambda w, b, X, y: (gradient(w, b, X, y)[0], np.sum(sigmoid(X @ w + b) - y)), "own derivative"),
-            (lambda w, b, X, y: gradient(w, b, X, y)[0], "a tuple is wanted"),
+            (lambda w, b, X, t: gradient(w, b, X, t)[0], "a tuple is wanted"),
+            (lambda w, b, X, t: gradient_as_before(w, b, X, 2 * t - 1), "labels 0 and 1"),
         ],
-        right=[gradient, gradient_by_loop],
+        right=[gradient, gradient_as_before, lambda *given: list(gradient(*given))],
     ),
     "train": Answers(
         wrong=[
-            (lambda X, y, rate, epochs: train_right(X, y, -rate, epochs), "the loss grows"),
-            (lambda X, y, rate, epochs: train_right(X, y, rate, epochs)[:2], "how many things"),
-            (lambda X, y, rate, epochs: None, "return statement"),
-            (
-                lambda *given: (train_right(*given)[0].tolist(), *train_right(*given)[1:]),
-                "makes an array of a list",
-            ),
-            (train_by_recursion, "RecursionError"),
+            (lambda X, t, steps: train_right(X, t, steps, share=1), "one half is missing"),
+            (lambda X, t, steps: train_right(X, t, steps, share=0), "at least half"),
+            (lambda X, t, steps: train_right(X, t, steps)[:3], "how many things"),
+            (lambda X, t, steps: None, "return statement"),
+            (lambda *a: (train_right(*a)[0].tolist(), *train_right(*a)[1:]), "makes an array of a list"),
         ],
-        right=[train_right, train_in_place],
-    ),
-    "xor_weights": Answers(
-        wrong=[
-            (
-                xor_like(np.array([[1, 1]]), np.array([-0.5]), np.array([1]), -0.5),
-                "cuts the square only once",
-            ),
-            (xor_like(np.array([[1, 1], [1, 1]]), np.array([-0.5, -0.5])), "worth only one"),
-            (xor_like(OR_NAND.T), "transposed"),
-            (xor_like(w2=np.array([-1, -1]), b2=1.5), "NOT XOR"),
-            (xor_like(b2=-0.5), "for all four inputs"),
-            (xor_like(b2=-1), "move its bias a little"),
-            (xor_like(np.array([[1, 1], [1, 1]]), np.array([-0.5, -1.5]), np.array([1, -1]), 0), "exactly 0"),
-            (xor_like(np.array([[1, 1], [1, 1]]), np.array([-0.5, -1.5]), b2=-0.5), "the table of OR"),
-            (xor_like(np.eye(2), np.array([-0.5, -0.5]), np.array([1, -1]), -0.5), "of each hidden neuron"),
-            (xor_like(w2=np.array([[1, 1]])), "one weight in w2"),
-            (xor_like(np.array([1, 1]), np.array([-0.5]), np.array([1])), "one row for each"),
-            (lambda: (OR_NAND, OR_NAND_BIASES, -1.5), "four things"),
-            (xor_like([[1, 1], [-1, -1]], [-0.5, 1.5], [1, 1]), "makes an array of a list"),
-            (lambda: None, "return statement"),
-        ],
-        right=[
-            xor_like(),
-            xor_like(np.array([[1, -1], [-1, 1]]), -np.ones(2) / 2, np.ones(2), -0.5),
-            xor_like(np.array([[1, 1], [1, 1]]), np.array([-0.5, -1.5]), np.array([1, -2]), np.float32(-0.5)),
-        ],
+        right=[train_right, train_folded, lambda *given: tuple(train_right(*given))],
     ),
 }
 
 test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(neurons, ANSWERS)
-
-
-def test_an_endless_training_is_stopped(monkeypatch):
-    monkeypatch.setattr(neurons.train, "seconds", 0.3)
-    assert "never becomes false" in neurons.train.diagnose(train_forever)
