@@ -32,55 +32,39 @@ def positive(kind: type) -> Callable[[str], float]:
     return number
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    made = argparse.ArgumentParser(prog="python -m grading", description=__doc__.split("\n")[0])
+    add, count, amount = made.add_argument, positive(int), positive(float)
+    add("lesson", help="number or name of the lab, such as 03")
+    add("submissions", type=Path, help="a folder or a zip file")
+    add("--output", type=Path, default=course.ROOT / "build" / "grading", help="where results go")
+    add("--jobs", type=count, default=0, help="submissions at a time (default: the cores)")
+    add("--budget", default="smoke", choices=["smoke", "cpu"], help="train shortly, or as the lesson says")
+    add(
+        "--seconds",
+        type=amount,
+        default=0,
+        help="of computing, for one (default: by the solution)",
+    )
+    add("--memory", type=count, default=3000, help="limit for one submission, in MB (default: 3000)")
+    told = "how the paths of the files tell the student: a regular expression with (?P<student_id>...)"
+    add("--id", dest="pattern", default="", help=told)
+    add("--force", action="store_true", help="grade all again")
+    kinds = {"choices": ["bubblewrap", "none"], "help": "how to isolate (default: the best that works here)"}
+    add("--sandbox", dest="kind", default="", **kinds)
+    return made
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Grade what the command line names; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__.split("\n")[0])
-    parser.add_argument("lesson", help="number or name of the lab, such as 03")
-    parser.add_argument("submissions", type=Path, help="a folder or a zip file")
-    parser.add_argument(
-        "--output", type=Path, default=course.ROOT / "build" / "grading", help="where results go"
-    )
-    parser.add_argument(
-        "--jobs", type=positive(int), default=0, help="submissions at a time (default: the cores)"
-    )
-    parser.add_argument(
-        "--budget",
-        default="smoke",
-        choices=["smoke", "cpu"],
-        help="how long the lab trains: shortly (default), or as long as the lesson says",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=positive(float),
-        default=0,
-        help="limit of computing for one submission (default: by what the solution takes)",
-    )
-    parser.add_argument(
-        "--memory", type=positive(int), default=3000, help="limit for one submission, in MB (default: 3000)"
-    )
-    parser.add_argument(
-        "--id",
-        dest="pattern",
-        default="",
-        help="how the paths of the files tell the student: a regular expression with (?P<student_id>...)",
-    )
-    parser.add_argument("--force", action="store_true", help="grade all again")
-    parser.add_argument(
-        "--sandbox",
-        dest="kind",
-        default="",
-        choices=["bubblewrap", "none"],
-        help="how to isolate the submissions (default: the best that works here)",
-    )
-    options = vars(parser.parse_args(arguments))
+    options = vars(parser().parse_args(arguments))
     for stream in (sys.stdout, sys.stderr):  # names of students must not stop it
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         if sys.platform == "win32":
-            raise CourseError(
-                "Grading needs Linux or macOS. On Windows use WSL, or the container: see Dockerfile."
-            )
+            raise CourseError("Grading needs Linux or macOS. On Windows use WSL or Docker: see Dockerfile.")
         if importlib.util.find_spec("nbgrader") is None:
             raise CourseError('Grading needs nbgrader: pip install -e ".[lab,dev]"')
         from grading.run import Options, grade_class

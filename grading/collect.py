@@ -2,43 +2,31 @@
 
 Understood are a folder or a zip file of: a folder per student; files with the student's id in their
 names; Moodle's download, in folders or flat; and a student's own zip file in any of them. Whatever else
-somebody handed in becomes a line for that student. nbgrader's ``FileNameCollectorPlugin`` takes the id
-out of a name; its ``zip_collect`` extracts archives without limits and stops at the first name that does
-not fit, so the walk is done here.
+somebody handed in becomes a line for that student. nbgrader's ``zip_collect`` extracts archives without
+limits and stops at the first name that does not fit, so the walk is done here.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import io
-import os
 import re
-import stat
+import time
 import unicodedata
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from nbgrader.plugins import FileNameCollectorPlugin
-
-from grading.handin import UnreadableError, read_cells
+from grading.handin import HandInError, grade_id, parse
 from tools.course import CourseError
 
 LARGEST = 200_000_000  # bytes of one notebook, with its outputs
-MOST_FILES = 100_000
 SKIPPED = {"__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini"}
-MOODLE = r"(?P<name>[^/]+?)_(?P<student_id>\d+)_assignsubmission_\w+?(?:_|$)"
+MOODLE = r"(?P<name>[^/]+?)_(?P<student_id>\d+)_assignsubmission_\w+?(?:_|/|$)"
 LONGEST_ID = 60
-EMPTY = "the folder is empty"
 SOLUTIONS = "solutions"  # the course's own, in a clone of it
-
-
-class NotReadError(Exception):
-    """A file that is not read; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +35,29 @@ class File:
 
     path: Path
     members: tuple[str, ...] = ()
-    changed: float = 0.0
+    changed: tuple[int, ...] = ()
 
     def read(self) -> bytes:
         """Return the content; never more than :data:`LARGEST` bytes are read."""
         try:
-            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             with contextlib.ExitStack() as stack:
-                stream: IO[bytes] = stack.enter_context(os.fdopen(os.open(self.path, flags), "rb"))
-                for depth, member in enumerate(self.members):
-                    outer = stream if depth == 0 else io.BytesIO(_bounded(stream))
-                    archive = stack.enter_context(zipfile.ZipFile(outer))
-                    stream = stack.enter_context(archive.open(member))
-                return _bounded(stream)
-        except NotReadError:
+                if self.members:
+                    outer = stack.enter_context(File(self.path, self.members[:-1]).archive())
+                    stream = stack.enter_context(outer.open(self.members[-1]))
+                else:
+                    stream = stack.enter_context(self.path.open("rb"))
+                content = stream.read(LARGEST + 1)
+        except HandInError:
             raise
         except Exception as error:  # a damaged zip file raises whatever zipfile stumbles over
-            raise NotReadError(f"the file cannot be read ({type(error).__name__})") from None
+            raise HandInError(f"the file cannot be read ({type(error).__name__})") from None
+        if len(content) > LARGEST:
+            raise HandInError(f"the file is larger than {LARGEST // 1_000_000} MB")
+        return content
 
-
-def _bounded(stream: IO[bytes]) -> bytes:
-    content = stream.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise NotReadError(f"the file is larger than {LARGEST // 1_000_000} MB")
-    return content
+    def archive(self) -> zipfile.ZipFile:
+        """Open this file as a zip file."""
+        return zipfile.ZipFile(io.BytesIO(self.read()) if self.members else self.path)
 
 
 @dataclass
@@ -87,23 +74,20 @@ class Submission:
 
 @dataclass(frozen=True)
 class Found:
-    """Something that was handed in: where, and the file (or why it is not read)."""
+    """A file, or why it is not read; an empty folder has neither."""
 
     parts: tuple[str, ...]
-    file: File | None
+    file: File | None = None
     note: str = ""
-    given: str = ""
-    name: str = ""
 
     @property
     def shown(self) -> str:
         """Return the place as it can be printed."""
-        return _printable("/".join(self.parts).rstrip("/"))
+        return _printable("/".join(self.parts))
 
-    @property
-    def suffix(self) -> str:
-        """Return the file's suffix in small letters."""
-        return self.parts[-1].lower().rpartition(".")[2]
+    def is_a(self, kind: str) -> bool:
+        """Tell whether it is a file with that suffix."""
+        return self.file is not None and self.parts[-1].lower().endswith(f".{kind}")
 
 
 def collect(
@@ -113,221 +97,149 @@ def collect(
     pattern: str = "",
     known: Mapping[str, str] | None = None,
 ) -> list[Submission]:
-    """Return the submissions in ``place``, one a student, sorted by student.
+    """Return the submissions in ``place``, a folder or a zip file: one a student, sorted by student.
 
-    Parameters
-    ----------
-    place
-        A folder or a zip file.
-    lab
-        The lab's name, such as ``01_neurons``: it is no part of a student's id.
-    grade_ids
-        The lab's marks for grading: of several notebooks the one with most of them counts.
-    pattern
-        A regular expression with the group ``student_id`` for the path of each file below
-        ``place``, for names that are not understood otherwise.
-    known
-        Id → student of earlier runs: these stay, whoever hands in later.
+    ``grade_ids`` are the lab's marks: of several notebooks the one with most of them counts. ``pattern``, a
+    regular expression with the group ``student_id``, is for the path of each file below ``place``. Ids that
+    are ``known`` keep the student that they had in an earlier run.
     """
-    if pattern and "(?P<student_id>" not in pattern:
+    try:
+        rule = re.compile(pattern or MOODLE)
+    except re.error as error:
+        raise CourseError(f"The pattern is no regular expression: {error}.") from None
+    if "student_id" not in rule.groupindex:
         raise CourseError("The pattern must contain (?P<student_id>...), the part that is the student's id.")
-    plugin = FileNameCollectorPlugin()
-    by_student: dict[str, list[Found]] = {}
-    for found in _everything(place, asked=not pattern):
-        owned = _identify(found, lab, pattern, plugin)
-        by_student.setdefault(owned.given, []).append(owned)
+    by_student: dict[tuple[str, str], list[Found]] = {}
+    for one in _everything(place):
+        by_student.setdefault(_owner(one, lab, rule), []).append(one)
     if not by_student:
         raise CourseError(f"There is no submission in {place}: expected .ipynb files, in folders or flat.")
-    folders = safe_ids(by_student, known or {})
-    every = [_choose(folders[given], found, lab, grade_ids) for given, found in by_student.items()]
+    inner = {one.parts[1] for found in by_student.values() for one in found if len(one.parts) > 2}
+    if len(by_student) == 1 < len(inner) and not pattern:
+        raise CourseError(
+            f"All that is in {place} is in one folder. If that is the class, name that folder instead (of a "
+            "zip file: unpack it first). If it is one student, add --id '(?P<student_id>[^/]+)/'."
+        )
+    folders = safe_ids([given for given, _ in by_student], known or {})
+    every = [
+        _choose(Submission(folders[given], given, name), found, lab, grade_ids)
+        for (given, name), found in by_student.items()
+    ]
     return sorted(every, key=lambda submission: submission.student)
 
 
-def _choose(student: str, every: list[Found], lab: str, grade_ids: Collection[str]) -> Submission:
+def _everything(place: Path) -> list[Found]:
+    """Return all that was handed in, with what is in students' zip files."""
+    if not place.exists():
+        raise CourseError(f"{place} is not there.")
+    try:
+        found = _walk(place) if place.is_dir() else _entries(File(place))
+    except HandInError as reason:
+        raise CourseError(f"{place} is no folder, and {reason}.") from None
+    full = {one.parts[:length] for one in found for length in range(1, len(one.parts))}
+    own = _plain(re.sub(r"\s*\(\d+\)$", "", place.resolve().name.removesuffix(".zip")))
+    every = []
+    for one in found:
+        if not (one.file or one.note) and one.parts in full:
+            continue  # a folder that is not empty
+        # class.zip with class/ann/x.ipynb. This path alone tells it: a late submission changes nobody's id.
+        if len(one.parts) > 1 and _plain(one.parts[0]) == own:
+            one = replace(one, parts=one.parts[1:])
+        try:
+            every += _entries(one.file, one.parts) if one.is_a("zip") else [one]
+        except HandInError as reason:
+            every.append(Found(one.parts, None, str(reason)))
+    return every
+
+
+def _walk(place: Path) -> list[Found]:
+    """Return what is in a folder: files, folders, links."""
+    found = []
+    for path in sorted(place.rglob("*")):
+        parts = path.relative_to(place).parts
+        if path.is_symlink():
+            found.append(Found(parts, None, "a link: not followed"))
+        elif path.is_file():
+            found.append(Found(parts, File(path, (), time.localtime(path.stat().st_mtime)[:6])))
+        elif path.is_dir():
+            found.append(Found(parts))
+    return [one for one in found if not _is_hidden(one.parts)]
+
+
+def _entries(file: File, before: tuple[str, ...] = ()) -> list[Found]:
+    """Return what is in a zip file, with ``before``, its own place, before their names."""
+    try:
+        with file.archive() as archive:
+            entries = archive.infolist()
+    except HandInError:
+        raise
+    except Exception as error:  # a damaged zip file raises whatever zipfile stumbles over
+        raise HandInError(f"the zip file cannot be read ({type(error).__name__})") from None
+    found = []
+    for entry in entries:
+        # It is never written under its name, which may lead anywhere; that only tells whose it is.
+        names = PurePosixPath(entry.filename.replace("\\", "/")).parts
+        parts = tuple(name for name in names if name not in ("..", "/"))
+        inner = File(file.path, (*file.members, entry.filename), entry.date_time)
+        if parts and not _is_hidden(parts):
+            found.append(Found((*before, *parts), None if entry.is_dir() else inner))
+    return found or [Found(before or (file.path.name,), None, "the zip file is empty")]
+
+
+def _is_hidden(parts: tuple[str, ...]) -> bool:
+    return any(name[0] == "." or name in SKIPPED for name in parts)
+
+
+def _owner(one: Found, lab: str, rule: re.Pattern) -> tuple[str, str]:
+    """Find out whose this is: return the id and, where it is told, the name."""
+    match, first = rule.match("/".join(one.parts)), one.parts[0]
+    if match:
+        given, name = match["student_id"].strip(), match.groupdict().get("name") or ""
+    else:
+        flat = (one.parts == (first,) and one.file) or first.lower().endswith(".zip")
+        given, name = _id_in_name(first, lab) if flat else first, ""
+    return _printable(unicodedata.normalize("NFC", given or first)), _printable(name)
+
+
+def _id_in_name(name: str, lab: str) -> str:
+    """Return what is left of a file's name without its suffixes, "(1)" and the lab's name."""
+    stem = re.sub(r"(\.(ipynb|json|txt|tar))*(\.\w{1,5})?$", "", name) or name
+    stem = re.sub(r"\s*\(\d+\)$", "", stem)
+    rest = re.sub(lab.replace("_", "[ _-]?"), "", stem, count=1, flags=re.IGNORECASE)
+    return rest.strip(" _-.") or stem
+
+
+def _choose(submission: Submission, every: list[Found], lab: str, grade_ids: Collection[str]) -> Submission:
     """Take the one notebook that counts: with the lab's marks, then named like it, then the latest."""
-    notebooks = [found for found in every if found.file and found.suffix == "ipynb"]
+    notebooks = [found for found in every if found.is_a("ipynb")]
     own = [found for found in notebooks if SOLUTIONS not in map(str.lower, found.parts[:-1])]
     notes = [found.note for found in every if found.note]
-    if not own:
-        first = next((found for found in every if found.file), every[0])
-        if notebooks:
-            notes = [f"only a notebook in a folder '{SOLUTIONS}' was handed in, which does not count"]
-        elif first.file:
-            notes = [f"no notebook was handed in: {first.shown} is none", *notes]
-        return Submission(student, first.given, first.name, None, first.shown, notes or [EMPTY])
-    named = {found: _plain(lab) in _plain(found.parts[-1]) for found in own}
-    marks = {found: _marks(found.file, grade_ids) if len(own) > 1 else 0 for found in own}
-    best = max(own, key=lambda found: (marks[found], named[found], found.file.changed, found.shown))
+    best = max(
+        own or [one for one in every if one.file] or every,
+        key=lambda one: (
+            len(own) > 1 and _marks(one.file, grade_ids),
+            _plain(lab) in _plain(one.parts[-1]),
+            one.file.changed if one.file else (),
+            one.shown,
+        ),
+    )
     if len(own) > 1:
-        others = len(own) - 1
-        notes = [
-            f"{others} more notebook{'s' * (others > 1)} of this student left aside, graded is {best.shown}"
-        ]
-    return Submission(student, best.given, best.name, best.file, best.shown, notes)
+        more = f"{len(own) - 1} more notebook{'s' * (len(own) > 2)}"
+        notes = [f"{more} of this student left aside, graded is {best.shown}"]
+    elif notebooks and not own:
+        notes = [f"only a notebook in a folder '{SOLUTIONS}' was handed in, which does not count"]
+    elif not own and best.file:
+        notes = [f"no notebook was handed in: {best.shown} is none", *notes]
+    elif not own:
+        notes = notes or ["the folder is empty"]
+    return replace(submission, file=best.file if own else None, shown=best.shown, notes=notes)
 
 
 def _marks(file: File, grade_ids: Collection[str]) -> int:
     """Return how many of the lab's marks for grading are in the file."""
-    with contextlib.suppress(NotReadError, UnreadableError):
-        return len({cell.grade_id for cell in read_cells(file.read())} & set(grade_ids))
+    with contextlib.suppress(HandInError):
+        return len({grade_id(cell) for cell in parse(file.read()).cells} & set(grade_ids))
     return 0
-
-
-def _everything(place: Path, *, asked: bool) -> list[Found]:
-    """Return all that was handed in, with what is in students' zip files."""
-    if place.is_dir():
-        found = list(_walk(place))
-    elif zipfile.is_zipfile(place):
-        found = list(_entries(Found((), File(place))))
-        if found and not found[0].parts:
-            raise CourseError(f"{place}: {found[0].note}. Unpack it, and give the folder.")
-    else:
-        raise CourseError(f"{place} is {'no folder and no zip file' if place.exists() else 'not there'}.")
-    if len(found) > MOST_FILES:
-        raise CourseError(f"{place} has more than {MOST_FILES} files: is it the folder of the submissions?")
-    own = place.resolve().name if place.is_dir() else place.stem
-    found = [replace(one, parts=_without_own_folder(one.parts, own)) for one in found]
-    zips = [one for one in found if one.suffix == "zip" and one.file]
-    found = [one for one in found if one not in zips] + [inner for one in zips for inner in _entries(one)]
-    if asked:
-        _ask_about_one_folder([one.parts for one in found if one.file or one.note == EMPTY], place)
-    return found
-
-
-def _walk(place: Path) -> Iterator[Found]:
-    """Yield all files of a folder, and its empty folders."""
-    for folder, folders, names in os.walk(place, followlinks=False):
-        here = Path(folder)
-        own = here.relative_to(place).parts
-        folders[:] = sorted(name for name in folders if name not in SKIPPED and name[0] != ".")
-        names = sorted(name for name in names if name not in SKIPPED and not _is_hidden(name))
-        links = [name for name in folders if (here / name).is_symlink()]
-        if own and not names and not folders:
-            yield Found((*own, ""), None, EMPTY)
-        for name in [*links, *names]:
-            with contextlib.suppress(OSError):
-                state = (here / name).lstat()
-                if stat.S_ISREG(state.st_mode):
-                    yield Found((*own, name), File(here / name, (), state.st_mtime))
-                else:
-                    kind = "a link: not followed" if stat.S_ISLNK(state.st_mode) else "no ordinary file"
-                    yield Found((*own, name), None, kind)
-
-
-def _is_hidden(name: str) -> bool:
-    return name[0] == "." and (name.startswith("._") or not name.lower().endswith(".ipynb"))
-
-
-def _entries(outer: Found) -> Iterator[Found]:
-    """Yield the same for a zip file, with its own name before; if there is nothing, why."""
-    file = outer.file
-    try:
-        source = io.BytesIO(file.read()) if file.members else file.path
-        with zipfile.ZipFile(source) as archive:
-            entries = archive.infolist()[: MOST_FILES + 1]
-    except NotReadError as reason:
-        yield replace(outer, file=None, note=str(reason))
-        return
-    except Exception as error:  # a damaged zip file raises whatever zipfile stumbles over
-        yield replace(outer, file=None, note=f"the zip file cannot be read ({type(error).__name__})")
-        return
-    members = {entry: _parts(entry.filename) for entry in entries}
-    members = {
-        entry: parts
-        for entry, parts in members.items()
-        if parts and not SKIPPED & set(parts) and not _is_hidden(parts[-1])
-    }
-    full = {parts[:i] for parts in members.values() for i in range(1, len(parts))}
-    for entry, parts in members.items():
-        if not entry.is_dir():
-            inner = File(file.path, (*file.members, entry.filename), _seconds(entry.date_time))
-            yield Found((*outer.parts, *parts), inner)
-        elif parts not in full:
-            yield Found((*outer.parts, *parts, ""), None, EMPTY)
-    if not members:
-        yield replace(outer, file=None, note="the zip file is empty")
-
-
-def _parts(member: str) -> tuple[str, ...]:
-    """Return a member's path in parts.
-
-    It is never written under that name, which may lead anywhere; it only tells whose it is.
-    """
-    parts = PurePosixPath(member.replace("\\", "/")).parts
-    return ("/".join(parts[:-1]), parts[-1]) if {"..", "/"} & set(parts) else parts
-
-
-def _seconds(date: tuple[int, ...]) -> float:
-    """Return the date of a zip file's entry as a file's ``st_mtime`` has it; 0 for a date that is none."""
-    try:
-        return datetime.datetime(*date).timestamp()
-    except (ValueError, OverflowError, OSError, TypeError):
-        return 0.0
-
-
-def _without_own_folder(parts: tuple[str, ...], place: str) -> tuple[str, ...]:
-    """Drop the folder around everything that has the place's own name: class.zip with class/ann/x.ipynb.
-
-    This path alone tells it: a late submission changes nobody's id.
-    """
-    own = _plain(re.sub(r"\s*\(\d+\)$", "", place))
-    return parts[1:] if len(parts) > 2 and _plain(parts[0]) == own else parts
-
-
-def _ask_about_one_folder(works: list[tuple[str, ...]], place: Path) -> None:
-    """Ask, where all is in one folder of folders: it can be one student's, or be around the whole class."""
-    outer, inner = {parts[0] for parts in works}, {parts[1] for parts in works if len(parts) > 2}
-    if len(outer) > 1 or any(len(parts) < 3 or re.match(MOODLE, parts[0]) for parts in works):
-        return
-    if len(inner) > 1 or any(re.match(MOODLE, name) for name in inner):
-        raise CourseError(
-            f"All that is in {place} is in one folder, {_printable(*outer)}. If that is the class, name that "
-            "folder instead (of a zip file: unpack it first). If it is one student, "
-            "add --id '(?P<student_id>[^/]+)/'."
-        )
-
-
-def _identify(one: Found, lab: str, pattern: str, plugin: FileNameCollectorPlugin) -> Found:
-    """Find out whose file this is."""
-    note = one.note
-    found = _match(plugin, pattern, one.shown) if pattern else None
-    if found is None and pattern:
-        note = note or "the pattern does not fit this name: the name is taken as the id"
-    found = found or _match(plugin, MOODLE, one.parts[0])
-    if found is None:
-        flat = len(one.parts) == 1 or one.parts[0].lower().endswith(".zip")
-        found = {"student_id": _id_in_name(one.parts[0], lab) if flat else one.parts[0]}
-    given = unicodedata.normalize("NFC", found["student_id"].strip() or one.parts[0])
-    return replace(one, note=note, given=_printable(given), name=_printable(found.get("name") or ""))
-
-
-def _printable(text: str) -> str:
-    """Return the name of a file as it can be printed and written anywhere; other names stay others."""
-    escaped = text.replace("\\", "\\\\")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
-
-
-def _match(plugin: FileNameCollectorPlugin, pattern: str, text: str) -> dict | None:
-    plugin.named_regexp = pattern
-    plugin.valid_ext = [os.path.splitext(text)[1]]
-    plugin.log.disabled = True  # it warns of each name that does not fit
-    try:
-        return plugin.collect(text)
-    except re.error as error:
-        raise CourseError(f"The pattern is no regular expression: {error}.") from None
-
-
-def _id_in_name(name: str, lab: str) -> str:
-    """Return what is left of a file's name without its suffixes, the lab's name and "(1)"."""
-    stem = re.sub(r"(\.(ipynb|json|txt|tar))+$", "", os.path.splitext(name)[0]) or name
-    stem = re.sub(r"\s*\(\d+\)$", "", stem)
-    number, _, topic = lab.partition("_")
-    topic = re.sub("_", "[ _-]?", re.escape(topic))
-    words = (
-        rf"(?:lab[ _-]?)?{number}[ _-]?{topic}|lab[ _-]?0*{int(number) if number.isdigit() else number}(?!\d)"
-    )
-    rest = re.sub(words, "", stem, count=1, flags=re.IGNORECASE).strip(" _-.")
-    return rest or stem
 
 
 def safe_ids(given: Collection[str], known: Mapping[str, str]) -> dict[str, str]:
@@ -339,10 +251,9 @@ def safe_ids(given: Collection[str], known: Mapping[str, str]) -> dict[str, str]
     taken = {name.casefold() for name in known.values()}
     # One that is safe as it is comes first: one that only looks like it does not take its name.
     for text in sorted({*given} - {*names}, key=lambda text: (text != _safe(text), text)):
-        name = salted = _safe(text)
+        name = _safe(text)
         while name.casefold() in taken:
-            salted += text
-            name = f"{_safe(text)}-{_hash(salted)}"
+            name = f"{_safe(text)}-{_hash(name + text)}"
         names[text] = name
         taken.add(name.casefold())
     return names
@@ -357,6 +268,12 @@ def _safe(text: str) -> str:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+
+
+def _printable(text: str) -> str:
+    """Return the name of a file as it can be printed and written anywhere; other names stay others."""
+    escaped = text.replace("\\", "\\\\")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
 
 
 def _plain(text: str) -> str:

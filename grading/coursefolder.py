@@ -7,7 +7,6 @@ through nbgrader's API, so that the seconds of its start-up are spent once a wor
 
 from __future__ import annotations
 
-import base64
 import html
 import logging
 import os
@@ -19,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 import nbformat
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
@@ -30,17 +28,17 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import Execute, GetGrades
+from nbgrader.preprocessors import Execute, GetGrades, LimitOutput, SaveAutoGrades
 from sqlalchemy.exc import DatabaseError
 from traitlets.config import Config
 
 from grading.grades import Grade, write
+from grading.handin import grade_id
 from tools.cells import stubs
 from tools.course import CourseError
 
 SETTINGS = """\
-# An nbgrader course of one lab, made by grading/. To grade open questions by hand, start nbgrader's
-# formgrader here.
+# An nbgrader course of one lab, made by grading/. Start nbgrader's formgrader here.
 import os
 
 c = get_config()
@@ -54,7 +52,6 @@ POLICY = (
 )
 ALLOWED_TAGS = ["a", "b", "br", "code", "em", "h1", "h2", "h3", "h4", "i", "li", "ol", "p", "pre", "ul"]
 ALLOWED_TAGS += ["blockquote", "strong", "sub", "sup", "table", "tbody", "td", "th", "thead", "tr"]
-ATTACHED = re.compile(r"!\[([^\]]*)\]\(\s*<?attachment:([^)>\s]*)[^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -64,22 +61,29 @@ class CourseFolder:
     root: Path
     lab: str
 
-    @property
-    def database(self) -> str:
-        """Return the gradebook's address; workers wait for each other."""
-        return f"sqlite:///{self.root / 'gradebook.db'}?timeout=120"
-
     @contextmanager
     def gradebook(self) -> Iterator[Gradebook]:
         """Open the gradebook, or say that it cannot be used."""
         try:
-            with Gradebook(self.database) as gradebook:
+            with Gradebook(self._config(".").CourseDirectory.db_url) as gradebook:
                 yield gradebook
         except DatabaseError as error:
             raise CourseError(
                 f"The gradebook {self.root / 'gradebook.db'} cannot be used: {error.orig}. If it is damaged, "
                 "put your copy of it there, or rename it: all is graded again then, without points by hand."
             ) from None
+
+    @contextmanager
+    def entry(self) -> Iterator[api.Notebook | None]:
+        """Open the lab's entry in the gradebook; there may be none."""
+        if not (self.root / "gradebook.db").exists():
+            yield None
+            return
+        with self.gradebook() as gradebook:
+            found = None
+            with suppress(MissingEntry):
+                found = gradebook.find_notebook(self.lab, self.lab)
+            yield found
 
     def path(self, step: str, student: str = ".", suffix: str = ".ipynb") -> Path:
         """Return the notebook (or page) of a student in one of nbgrader's folders."""
@@ -94,9 +98,7 @@ class CourseFolder:
         (self.root / "nbgrader_config.py").write_text(SETTINGS, encoding="utf-8")
         nbformat.write(source, self.path("source"))
         notice = self._begin_anew_if_cells_differ(source)
-        config = self._config(".")
-        config.merge(stubs())
-        self._convert(GenerateAssignment, config)
+        self._convert(GenerateAssignment, ".", {}, stubs())
         return notice
 
     def release(self) -> NotebookNode:
@@ -108,18 +110,31 @@ class CourseFolder:
     ) -> NotebookNode:
         """Grade what lies in ``submitted``; return the executed notebook.
 
-        ``execute`` takes the place of nbgrader's step of that name; ``remark`` comes after it.
+        ``execute`` takes the place of nbgrader's step of that name; ``remark`` comes after it. Of points that
+        a person gave nbgrader asks for a confirmation; here only if they were given for something else.
         """
-
-        def use(converter: Autograde) -> None:
-            steps = list(converter.autograde_preprocessors)
-            place = steps.index(Execute)
-            converter.autograde_preprocessors = [*steps[:place], execute, remark, *steps[place + 1 :]]
-
-        before = self._decided(student)
-        self._convert(Autograde, self._config(student), use)
-        self._keep_decided(student, before)
+        decided = {}
+        with self.gradebook() as gradebook, suppress(MissingEntry):
+            for grade, subject in self._given_for(gradebook, student):
+                if grade.manual_score is not None and not grade.needs_manual_grade:
+                    decided[grade.name] = subject
+        steps = [execute, remark, LimitOutput, SaveAutoGrades]
+        self._convert(Autograde, student, {"autograde_preprocessors": steps})
+        with self.gradebook() as gradebook:
+            for grade, subject in self._given_for(gradebook, student):
+                if decided.get(grade.name) == subject:
+                    grade.needs_manual_grade = False
+            gradebook.db.commit()
         return nbformat.read(self.path("autograded", student), as_version=4)
+
+    def _given_for(self, gradebook: Gradebook, student: str) -> Iterator[tuple[api.Grade, tuple]]:
+        """Yield each grade with what it was given for: the cell's text, and a test's own points."""
+        texts = {}
+        with suppress(OSError, ValueError, AttributeError):
+            notebook = nbformat.read(self.path("autograded", student), as_version=4)
+            texts = {grade_id(cell): cell.source for cell in notebook.cells}
+        for grade in gradebook.find_submission_notebook(self.lab, self.lab, student).grades:
+            yield grade, (texts.get(grade.name), grade.auto_score)
 
     def feedback(self, student: str) -> None:
         """Write the student's page, in which nothing of a stranger is executed."""
@@ -130,15 +145,12 @@ class CourseFolder:
             for index, cell in enumerate(notebook.cells):
                 if cell.cell_type != "code" and cell.source not in given:
                     notebook.cells[index], resources = sanitize.preprocess_cell(cell, resources, index)
-                    _show_pictures(notebook.cells[index])
             return notebook, resources
-
-        def use(converter: GenerateFeedback) -> None:
-            converter.preprocessors = [GetGrades, clean, CSSHTMLHeaderPreprocessor]
 
         path = self.path("feedback", student, ".html")
         try:
-            self._convert(GenerateFeedback, self._config(student), use)
+            steps = [GetGrades, clean, CSSHTMLHeaderPreprocessor]
+            self._convert(GenerateFeedback, student, {"preprocessors": steps})
             page = restrict(path.read_text(encoding="utf-8"))
         except NbGraderException:  # of what a stranger wrote: the grade is there all the same
             logging.getLogger("traitlets").exception("no feedback page for %s", student)
@@ -169,46 +181,30 @@ class CourseFolder:
 
     def maxima(self) -> dict[str, float]:
         """Return the points of each test cell and question, in the order of the lab."""
-        cells = [cell.metadata.get("nbgrader", {}) for cell in self.release().cells]
-        return {cell["grade_id"]: float(cell["points"]) for cell in cells if cell.get("grade")}
+        marks = [cell.metadata.nbgrader for cell in self.release().cells if grade_id(cell)]
+        return {mark["grade_id"]: float(mark["points"]) for mark in marks if mark["grade"]}
 
     def is_entered(self) -> bool:
         """Tell whether the gradebook knows the lab."""
-        if not (self.root / "gradebook.db").exists():
-            return False
-        with self.gradebook() as gradebook:
-            try:
-                return bool(gradebook.find_notebook(self.lab, self.lab))
-            except MissingEntry:
-                return False
+        with self.entry() as entry:
+            return entry is not None
 
     def grades(self) -> dict[str, dict[str, Grade]]:
         """Return student → test cell → grade, with what was entered by hand."""
-        with self.gradebook() as gradebook:
-            try:
-                submissions = gradebook.find_notebook(self.lab, self.lab).submissions
-            except MissingEntry:
-                return {}
+        with self.entry() as entry:
             return {
                 submission.student.id: {
                     grade.name: Grade(grade.score, grade.max_score, grade.needs_manual_grade)
                     for grade in submission.grades
                 }
-                for submission in submissions
+                for submission in (entry.submissions if entry else ())
             }
 
     def _begin_anew_if_cells_differ(self, source: NotebookNode) -> str:
         """Put the gradebook aside if the lab now has other cells: nbgrader cannot change it then."""
-        if not (self.root / "gradebook.db").exists():
-            return ""
-        with self.gradebook() as gradebook:
-            try:
-                known = {cell.name for cell in gradebook.find_notebook(self.lab, self.lab).source_cells}
-            except MissingEntry:
-                return ""
-        marks = [cell.metadata.get("nbgrader", {}) for cell in source.cells]
-        now = {m["grade_id"] for m in marks if m.get("grade") or m.get("solution") or m.get("locked")}
-        if now == known:
+        with self.entry() as entry:
+            known = {cell.name for cell in entry.source_cells} if entry else None
+        if known in (None, {grade_id(cell) for cell in source.cells} - {""}):
             return ""
         now = time.strftime("%Y-%m-%d-%H%M%S")
         for name, aside in (("gradebook.db", f"gradebook-{now}.db"), ("results", f"results-{now}")):
@@ -219,54 +215,24 @@ class CourseFolder:
             f"gradebook-{now}.db; points that were given by hand are only in that one."
         )
 
-    # What a person decided stays decided when a submission is graded again and its answer is the same.
-    # nbgrader marks every grade that was given by hand as waiting again.
-
-    def _decided(self, student: str) -> dict[str, tuple]:
-        """Return grade id → what points by hand were given for, as far as a person is done with it."""
-        with self.gradebook() as gradebook, suppress(MissingEntry):
-            grades = gradebook.find_submission_notebook(self.lab, self.lab, student).grades
-            done = [g for g in grades if g.manual_score is not None and not g.needs_manual_grade]
-            return self._subjects(student, done)
-        return {}
-
-    def _keep_decided(self, student: str, before: dict[str, tuple]) -> None:
-        """Take the mark off grades that were decided before and that nothing changed for."""
-        if not before:
-            return
-        with self.gradebook() as gradebook:
-            grades = gradebook.find_submission_notebook(self.lab, self.lab, student).grades
-            now = self._subjects(student, grades)
-            for grade in grades:
-                if grade.name in before and now.get(grade.name) == before[grade.name]:
-                    grade.needs_manual_grade = False
-            gradebook.db.commit()
-
-    def _subjects(self, student: str, grades: list[api.Grade]) -> dict[str, tuple]:
-        """Return grade id → the cell's text, and for a test cell what it gave by itself."""
-        scores = {grade.name: grade.auto_score for grade in grades}
-        with suppress(OSError, ValueError, AttributeError):
-            notebook = nbformat.read(self.path("autograded", student), as_version=4)
-            marks = [
-                (cell.metadata.get("nbgrader", {}).get("grade_id"), cell.source) for cell in notebook.cells
-            ]
-            return {name: (source, scores[name]) for name, source in marks if name in scores}
-        return {}
-
     def _config(self, student: str) -> Config:
         config = Config()
         config.CourseDirectory.root = str(self.root)
-        config.CourseDirectory.db_url = self.database
+        # Workers wait for each other.
+        config.CourseDirectory.db_url = f"sqlite:///{self.root / 'gradebook.db'}?timeout=120"
         config.CourseDirectory.assignment_id = self.lab
         config.CourseDirectory.student_id = student
         config.OverwriteCells.add_missing_cells = True
         return config
 
-    def _convert(self, kind: type, config: Config, change: Callable | None = None) -> None:
+    def _convert(self, kind: type, student: str, steps: dict, more: Config | None = None) -> None:
+        """Let nbgrader convert a student's notebook, with other steps than its own."""
+        config = self._config(student)
+        config.merge(more or Config())
         converter = kind(coursedir=CourseDirectory(config=config), config=config)
         converter.force = True
-        if change:
-            change(converter)
+        for name, value in steps.items():
+            setattr(converter, name, value)
 
         def find() -> None:  # in place of a search by a pattern, for which "[" in a path is no letter
             folder = converter._format_source(self.lab, converter.coursedir.student_id)
@@ -276,22 +242,10 @@ class CourseFolder:
         converter.start()
 
 
-def _show_pictures(cell: NotebookNode) -> None:
-    """Say in a cell of a feedback page where a picture is missing: nbconvert stops at it."""
-    there = cell.get("attachments", {})
-    there.update({quote(name): forms for name, forms in list(there.items())})  # as links name them
-
-    def say(found: re.Match) -> str:
-        return found[0] if found[2] in there else f"(the picture {unquote(found[2])} was not handed in)"
-
-    cell.source = ATTACHED.sub(say, cell.source)
-
-
 def restrict(page: str) -> str:
     """Add a content security policy: scripts of the page's head run, those of its body do not."""
-    nonce = base64.b64encode(secrets.token_bytes(16)).decode()
+    nonce = secrets.token_urlsafe()
     head, body, rest = page.partition("<body")
     head = re.sub(r"<script(?=[\s>])", f'<script nonce="{nonce}"', head)
-    policy = POLICY.format(nonce=nonce)
-    tag = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{POLICY.format(nonce=nonce)}">'
     return head.replace("<head>", f"<head>\n{tag}", 1) + body + rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib.util
 import io
 import json
 import os
@@ -12,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from grading.sandbox import readable
 from grading.session import Limits
 from tools import course
 
@@ -24,11 +24,11 @@ GRADED, LOOK, PART, REFUSED = "graded", "look at it", "graded in part", "not gra
 
 @dataclass(frozen=True)
 class Grade:
-    """The points of one test cell or question."""
+    """The points of one test cell or question, and whether it waits for a person."""
 
     points: float
     maximum: float
-    by_hand: bool  # waits for a person
+    by_hand: bool
 
 
 @dataclass
@@ -69,64 +69,41 @@ class Row:
     @property
     def by_hand(self) -> list[str]:
         """Return the questions that wait for a person; of a notebook that was not graded there are none."""
-        if self.record.status == REFUSED:
-            return []
-        return [name for name, grade in self.grades.items() if grade.by_hand]
+        waiting = [name for name, grade in self.grades.items() if grade.by_hand]
+        return waiting if self.record.status != REFUSED else []
 
 
 def course_key(source: str, limits: Limits, budget: str) -> str:
     """Return a hash of what all grades depend on: the lab, the helper with its checks, versions, limits."""
-    digest = hashlib.sha256(f"{source}\0{limits}\0{budget}\0".encode())
-    for folder in readable():
-        if folder.name == "nnlabs":
-            for path in sorted(folder.rglob("*.py")):
-                digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    versions = [f"{package} {version(package)}" for package in PACKAGES]
+    digest = hashlib.sha256(f"{source}\0{limits}\0{budget}\0{versions}".encode())
+    package = Path(importlib.util.find_spec("nnlabs").origin).parent
     sums = course.ROOT / "data" / "SHA256SUMS"
-    digest.update(sums.read_bytes() if sums.is_file() else b"")
-    for package in PACKAGES:
-        with suppress(ImportError):
-            digest.update(f"{package} {version(package)}\0".encode())
+    for path in sorted([*package.rglob("*.py"), *Path(__file__).parent.glob("*.py"), sums]):
+        digest.update(path.name.encode() + path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()
 
 
-def submission_key(course_key: str, content: bytes) -> str:
-    """Return a hash of what one grade depends on."""
-    return hashlib.sha256(course_key.encode() + content).hexdigest()[:32]
+def save(place: Path, record: Record) -> None:
+    """Write one record, whole or not at all."""
+    write(place / f"{record.student}.json", json.dumps(asdict(record), ensure_ascii=False, indent=1))
 
 
-@dataclass(frozen=True)
-class Store:
-    """The records of a lab, in a folder."""
-
-    place: Path
-
-    def save(self, record: Record) -> None:
-        """Write one record, whole or not at all."""
-        write(self.place / f"{record.student}.json", asdict(record))
-
-    def load(self) -> dict[str, Record]:
-        """Return student → record; a damaged one counts as not there."""
-        found = {}
-        for path in sorted(self.place.glob("*.json")):
-            with suppress(OSError, ValueError, TypeError):
-                found[path.stem] = Record(**json.loads(path.read_text(encoding="utf-8")))
-        return found
+def load(place: Path) -> dict[str, Record]:
+    """Return student → record; a damaged one counts as not there."""
+    found = {}
+    for path in sorted(place.glob("*.json")):
+        with suppress(OSError, ValueError, TypeError):
+            found[path.stem] = Record(**json.loads(path.read_text(encoding="utf-8")))
+    return found
 
 
-def write(path: Path, content: str | bytes | dict) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, dict):
-        content = json.dumps(content, ensure_ascii=False, indent=1)
-    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
     part = path.with_name(f"{path.name}.part{os.getpid()}")
     try:
-        with part.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        part.write_bytes(content.encode("utf-8", "replace") if isinstance(content, str) else content)
         os.replace(part, path)
     finally:  # half of it, on a full disk
         part.unlink(missing_ok=True)
@@ -141,9 +118,10 @@ def table(rows: list[Row], maxima: dict[str, float]) -> str:
     for row in rows:
         record = row.record
         points = [_points(row.grades.get(name), record) for name in maxima]
-        total = [f"{row.total:g}", f"{sum(maxima.values()):g}"]
-        told = [_status(row), _cell("; ".join(row.remarks)), _cell(record.shown), record.student]
-        writer.writerow([_cell(record.given), _cell(record.name), *points, *total, *told])
+        status = f"{record.status}, {BY_HAND}: {', '.join(row.by_hand)}" if row.by_hand else record.status
+        totals = [f"{row.total:g}", f"{sum(maxima.values()):g}"]
+        texts = [*map(_cell, ("; ".join(row.remarks), record.shown)), record.student]
+        writer.writerow([_cell(record.given), _cell(record.name), *points, *totals, status, *texts])
     return stream.getvalue()
 
 
@@ -156,10 +134,6 @@ def _points(grade: Grade | None, record: Record) -> str:
     if grade is not None and not grade.by_hand:
         return f"{grade.points:g}"
     return "0" if record.status == REFUSED else BY_HAND if grade else ""
-
-
-def _status(row: Row) -> str:
-    return f"{row.record.status}, {BY_HAND}: {', '.join(row.by_hand)}" if row.by_hand else row.record.status
 
 
 def _cell(text: str) -> str:

@@ -8,7 +8,6 @@ nbgrader gives the points of those that did.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -28,14 +27,11 @@ from nbgrader.preprocessors import Execute
 
 from grading import outputs, watch
 from grading.sandbox import Sandbox, environment
-from grading.session import Run, SandboxError
+from grading.session import MEGABYTE, Limits, Run, SandboxError
 
 LOOK_EVERY = 0.3  # seconds
-GRACE = 10  # seconds of computing that an interrupted cell may still take, and
-GRACE_CLOCK = 60  # seconds on the clock
 STARTUP, ANSWER = 300, 60  # seconds: a busy machine is slow, too
-QUEUED_MESSAGES = 100
-SMALLEST = 100  # what a message counts at least
+OVER = 1.5  # an interrupted cell may take so many times its limit before its kernel is killed
 
 
 @dataclass(frozen=True)
@@ -50,23 +46,29 @@ class Place:
 class SandboxedKernelManager(AsyncKernelManager):
     """Start the kernel in the sandbox and speak with it over Unix sockets in its scratch folder."""
 
-    def __init__(self, place: Place, run: Run) -> None:
+    def __init__(self, place: Place, limits: Limits, said: IO[bytes]) -> None:
         context = zmq.asyncio.Context()
         # A larger message is not read at all, so a kernel cannot fill the grader's memory.
-        context.setsockopt(zmq.MAXMSGSIZE, run.limits.output + 1_000_000)
-        context.setsockopt(zmq.RCVHWM, QUEUED_MESSAGES)
-        context.setsockopt(zmq.LINGER, 0)
+        sizes = {zmq.MAXMSGSIZE: (limits.output + 1) * MEGABYTE, zmq.RCVHWM: 100, zmq.LINGER: 0}
+        for option, value in sizes.items():
+            context.setsockopt(option, value)
         file = str(place.scratch / "kernel.json")
         super().__init__(kernel_name="python3", transport="ipc", connection_file=file, context=context)
-        self.place, self.limits = place, run.limits
+        self.place, self.limits, self.said = place, limits, said
         program = [sys.executable, "-m", "ipykernel_launcher", "-f", file, "--IPKernelApp.log_level=ERROR"]
         self._kernel_spec = KernelSpec(
             argv=program, display_name="sandbox", language="python", interrupt_mode="message"
         )
 
-    def client(self, **kwargs: Any) -> Any:
+    def client(self, **settings: Any) -> Any:
         """Return a client whose sockets refuse large messages."""
-        return super().client(context=self.context, **kwargs)
+        return super().client(context=self.context, **settings)
+
+    async def start_kernel(self, **settings: Any) -> None:
+        """Start the kernel with nothing of the grader's environment."""
+        scratch, said = self.place.scratch, self.said
+        settings |= {"env": environment(scratch, self.place.budget), "cwd": str(scratch)}
+        await super().start_kernel(**settings, stdout=said, stderr=said)
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         """Return the command in its sandbox; nothing in it is a template.
@@ -74,41 +76,27 @@ class SandboxedKernelManager(AsyncKernelManager):
         All that the grader writes into the scratch folder is there now: from here on it is the
         sandbox's user's, who could put links in its place.
         """
-        place = self.place
-        place.sandbox.give(Path(self.connection_file))
+        self.place.sandbox.give(Path(self.connection_file))
         program = [*self.kernel_spec.argv, *(extra_arguments or [])]
-        return place.sandbox.command(program, place.scratch, self.limits)
-
-
-class _EndedError(Exception):
-    """The run was stopped while a cell seemed to end by itself."""
+        return self.place.sandbox.command(program, self.place.scratch, self.limits)
 
 
 class SandboxedExecute(Execute):
     """nbgrader's ``Execute``, in a sandbox.
 
-    Parameters
-    ----------
-    imports
-        Grade id of a test → the import statements of the lab's cells before it. They are executed again
-        before the test, so that the names that it uses are what they should be.
+    ``imports`` has for the grade id of a test the import statements of the lab's cells before it. They are
+    executed again before the test, so that the names that it uses are what they should be.
     """
 
     def __init__(self, run: Run, place: Place, imports: dict[str, str]) -> None:
-        super().__init__(
-            timeout=None,
-            iopub_timeout=ANSWER,
-            startup_timeout=STARTUP,
-            store_widget_state=False,
-            shutdown_kernel="immediate",
-            record_timing=False,
-        )
+        waits = {"timeout": None, "iopub_timeout": ANSWER, "startup_timeout": STARTUP}
+        super().__init__(**waits, store_widget_state=False, shutdown_kernel="immediate", record_timing=False)
         self.enabled = True
         self.run, self.place, self.imports = run, place, imports
         self.said = tempfile.TemporaryFile()  # noqa: SIM115, outside of Jupyter; closed with this object
         self.since = time.monotonic()
         self.started = self.quits = False
-        self.refused: zmq.asyncio.Socket | None = None  # speaks when the connection for outputs closes
+        self.closing: zmq.asyncio.Socket | None = None  # speaks when the connection for outputs closes
         self.printed = 0
         self.finished: set[int] = set()
 
@@ -118,11 +106,11 @@ class SandboxedExecute(Execute):
             super().preprocess(nb, resources, km)
         except (DeadKernelError, CellTimeoutError):
             self.run.stopped = self.run.stopped or "died"
-        except _EndedError:
-            pass
         except Exception as error:  # a student's kernel can send anything
             if not self.started:
-                raise SandboxError(f"{error} {_last_line(self.said)}".strip()) from None
+                self.said.seek(0)
+                said = self.said.read().decode(errors="replace")[-200:]
+                raise SandboxError(f"the kernel did not start: {error} {said}") from None
             self.run.stopped = self.run.stopped or "odd"
         for index, cell in enumerate(nb.cells):
             outputs.clean(cell)
@@ -132,27 +120,15 @@ class SandboxedExecute(Execute):
 
     def create_kernel_manager(self) -> SandboxedKernelManager:
         """Make the manager whose kernel is in the sandbox."""
-        self.km = SandboxedKernelManager(self.place, self.run)
+        self.km = SandboxedKernelManager(self.place, self.run.limits, self.said)
         return self.km
-
-    async def async_start_new_kernel(self, **kwargs: Any) -> None:
-        """Start the kernel with the sandbox's environment."""
-        place = self.place
-        await super().async_start_new_kernel(
-            env=environment(place.scratch, place.budget),
-            cwd=str(place.scratch),
-            stdout=self.said,
-            stderr=self.said,
-        )
-
-    start_new_kernel = run_sync(async_start_new_kernel)
 
     async def _async_cleanup_kernel(self) -> None:
         """End the kernel and before that what it started, which cannot be found afterwards."""
-        if self.refused is not None:
-            self.refused.close()
+        if self.closing is not None:
+            self.closing.close()
         self._measure()
-        self._kill()
+        self.stop()
         await super()._async_cleanup_kernel()
 
     _cleanup_kernel = run_sync(_async_cleanup_kernel)
@@ -161,18 +137,17 @@ class SandboxedExecute(Execute):
         """Execute one cell; before a test put the lab's names right."""
         if cell.cell_type == "code" and cell.source.strip():
             self.started = True
-            self.run.stopped_at = name_of(cell, index)
+            self.run.stopped_at = cell.metadata.get("nbgrader", {}).get("grade_id") or f"cell {index + 1}"
             imports = self.imports.get(self.run.stopped_at, "")
             if imports:
                 self.execute_cell(new_code_cell(imports), index, store_history=False)
                 self.nb.cells[index] = cell
             cell, resources = super().preprocess_cell(cell, resources, index)
+        if not self.run.stopped:
+            self.finished.add(index)
+            self.run.stopped = "quit" if self.quits else ""
         if self.run.stopped:
-            raise _EndedError
-        self.finished.add(index)
-        if self.quits:
-            self.run.stopped = "quit"
-            raise _EndedError
+            raise DeadKernelError
         return cell, resources
 
     def on_cell_executed(self, **told: Any) -> None:
@@ -183,36 +158,43 @@ class SandboxedExecute(Execute):
 
     async def _async_poll_kernel_alive(self) -> None:
         """Look at the kernel while it executes a cell; interrupt the cell or stop the kernel at a limit."""
-        limits, start = self.run.limits, time.monotonic()
-        before = self._measure()
-        late_since, closed = None, False
-        if self.refused is None:
-            self.refused = self.kc.iopub_channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        limits, cell, start = self.run.limits, self.run.stopped_at, time.monotonic()
+        before, closed = self._measure().seconds, False
+        if self.closing is None:
+            self.closing = self.kc.iopub_channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         while not self.run.stopped:
             await asyncio.sleep(LOOK_EVERY)
             if self.kc is None or not await ensure_async(self.kc.is_alive()):
                 break
-            if closed:  # and it runs: its outputs come no more, because one was too large to be read
-                self.stop("output")
-                break
-            closed = bool(await self.refused.poll(0))
-            now = time.monotonic()
-            self._look(self._measure(), now)
-            computed, waited = self.run.seconds - before.seconds, now - start
-            if late_since is None and (computed > limits.cell_seconds or waited > limits.cell_clock):
-                late_since = now
+            used, waited = self._measure(), time.monotonic() - start
+            computed = self.run.seconds - before
+            # Closed, and it runs: its outputs come no more, because one was too large to be read.
+            reason = "output" if closed else self._exceeded(used, computed, waited)
+            closed = bool(await self.closing.poll(0))
+            if reason:
+                self.stop(reason)
+            elif cell not in self.run.late and (computed > limits.cell_seconds or waited > limits.cell_clock):
                 busy = computed > limits.cell_seconds
-                self.run.late[self.run.stopped_at] = (
-                    f"interrupted after {limits.cell_seconds:.0f} s of computing"
-                    if busy
-                    else f"interrupted after {limits.cell_clock:.0f} s of waiting"
-                )
+                why = ("computing", limits.cell_seconds) if busy else ("waiting", limits.cell_clock)
+                self.run.late[cell] = f"interrupted after {why[1]:.0f} s of {why[0]}"
                 await ensure_async(self.km.interrupt_kernel())
-            elif computed > limits.cell_seconds + GRACE:
-                self.stop("loop")
-            elif late_since is not None and now - late_since > GRACE_CLOCK:
-                self.stop("waits" if computed <= limits.cell_seconds else "loop")
         self.task_poll_for_reply.cancel()
+
+    def _exceeded(self, used: watch.Usage, computed: float, waited: float) -> str:
+        """Return which limit the kernel has exceeded, or an empty text."""
+        limits, disk = self.run.limits, self.run.limits.disk * MEGABYTE
+        much = used.memory > limits.memory * MEGABYTE
+        # Forked processes share memory that is counted for each: many small ones are no large one.
+        exceeded = {
+            "processes": used.processes > limits.processes or (much and used.largest < used.memory / 4),
+            "memory": much,
+            "time": self.run.seconds > limits.seconds,
+            "clock": time.monotonic() - self.since > limits.clock,
+            "disk": watch.folder_size(self.place.scratch, disk) > disk,
+            "loop": computed > OVER * limits.cell_seconds,
+            "waits": waited > OVER * limits.cell_clock,
+        }
+        return next((reason for reason, is_so in exceeded.items() if is_so), "")
 
     def _measure(self) -> watch.Usage:
         """Return what the kernel uses, and remember the most of it."""
@@ -222,28 +204,9 @@ class SandboxedExecute(Execute):
         self.run.seconds = max(self.run.seconds, used.seconds)
         return used
 
-    def _look(self, used: watch.Usage, now: float) -> None:
-        """Stop the kernel if one of its limits is exceeded."""
-        limits = self.run.limits
-        much = used.memory > limits.memory
-        # Forked processes share memory that is counted for each: many small ones are no large one.
-        exceeded = {
-            "processes": used.processes > limits.processes or (much and used.largest < used.memory / 4),
-            "memory": much,
-            "time": self.run.seconds > limits.seconds,
-            "clock": now - self.since > limits.clock,
-            "disk": watch.folder_size(self.place.scratch, limits.disk) > limits.disk,
-        }
-        for reason, is_so in exceeded.items():
-            if is_so:
-                self.stop(reason)
-
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str = "") -> None:
         """Kill every process of the sandbox; the first reason is the one that is told."""
         self.run.stopped = self.run.stopped or reason
-        self._kill()
-
-    def _kill(self) -> None:
         provisioner, sandbox = self.km.provisioner, self.place.sandbox
         if provisioner is not None and provisioner.pid is not None:
             # With limits only also what has left the family: no namespace ends it.
@@ -251,38 +214,13 @@ class SandboxedExecute(Execute):
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         """Count what is printed; stop reading, and the kernel, when it is too much."""
-        self.printed += size(msg["content"])
-        if self.printed > self.run.limits.output:
+        self.printed += 100 + len(repr(msg["content"]))
+        if self.printed > self.run.limits.output * MEGABYTE:
             self.stop("output")
             return None
         return super().process_message(msg, cell, cell_index)
 
-    def clear_output(self, outs: list, msg: dict, cell_index: int) -> None:
-        """Clear nothing: it could be the error of a check."""
-
     def handle_comm_msg(self, outs: list, msg: dict, cell_index: int) -> None:
-        """Ignore widgets: nobody moves them here."""
+        """Ignore widgets, which nobody moves here, and to clear outputs: it could be the error of a check."""
 
-
-def name_of(cell: NotebookNode, index: int) -> str:
-    """Return the cell's grade id, or where it is."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id") or f"cell {index + 1}"
-
-
-def size(thing: Any) -> int:
-    """Return about how many characters a message holds."""
-    total, waiting = SMALLEST, [thing]
-    while waiting:
-        part = waiting.pop()
-        total += len(part) if isinstance(part, str) else 8
-        if isinstance(part, dict):
-            waiting += [*part, *part.values()]
-        elif isinstance(part, list):
-            waiting += part
-    return total
-
-
-def _last_line(log: IO[bytes]) -> str:
-    log.seek(max(0, log.seek(0, os.SEEK_END) - 1000))
-    lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else ""
+    clear_output = handle_comm_msg

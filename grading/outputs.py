@@ -10,8 +10,7 @@ from nbgrader import utils
 
 from grading.handin import BASE64
 
-SAFE_TEXT = {"text/plain"}
-SAFE_IMAGES = {"image/png", "image/jpeg"}  # base64, checked; no HTML, SVG or JavaScript of a stranger
+SAFE = {"text/plain": re.compile(".*", re.DOTALL), "image/png": BASE64, "image/jpeg": BASE64}
 NOT_DONE, NOT_RUN = "not done yet", "did not run"
 NO_HINTS = {NOT_DONE, NOT_RUN}  # said of a failed test that has none
 GRADER = "NotRunError"  # the grader's own error
@@ -36,7 +35,7 @@ def _harmless(output: NotebookNode) -> NotebookNode | None:
 
     A kernel may send what it likes, so nothing is taken for what its name says.
     """
-    kind = output.get("output_type")
+    kind, metadata = output.get("output_type"), {}
     if kind == "stream":  # of either name: nbgrader would take 0 points for a line on stderr
         return new_output("stream", name="stdout", text=_text(output.get("text")))
     if kind == "error":
@@ -47,13 +46,13 @@ def _harmless(output: NotebookNode) -> NotebookNode | None:
     data = output.get("data")
     if kind not in ("display_data", "execute_result") or not isinstance(data, dict):
         return None
-    shown = {form: _text(value) for form, value in data.items() if form in SAFE_TEXT | SAFE_IMAGES}
-    shown = {form: text for form, text in shown.items() if form in SAFE_TEXT or BASE64.fullmatch(text)}
-    metadata = output.get("metadata")
-    metadata = metadata.get("image/png") if isinstance(metadata, dict) else None
-    alternative = metadata.get("alt") if isinstance(metadata, dict) else None
-    alternative = re.sub(r"[<>\"'&`]", " ", alternative) if isinstance(alternative, str) else None
-    metadata = {"image/png": {"alt": alternative}} if alternative is not None else {}
+    shown = {form: _text(value) for form, value in data.items() if form in SAFE}
+    shown = {form: text for form, text in shown.items() if SAFE[form].fullmatch(text)}
+    try:
+        alternative = re.sub(r"[<>\"'&`]", " ", output["metadata"]["image/png"]["alt"])
+        metadata = {"image/png": {"alt": alternative}}
+    except (KeyError, TypeError):
+        pass
     return new_output(kind, data=shown, metadata=metadata) if shown else None
 
 
@@ -64,15 +63,10 @@ def _text(value: object) -> str:
 
 def earned(notebook: NotebookNode) -> tuple[dict[str, float], dict[str, str]]:
     """Return the points of each test cell as nbgrader counts them, and the hints of the failed ones."""
-    points, hints = {}, {}
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and utils.is_grade(cell):
-            reached, maximum = utils.determine_grade(cell)
-            grade_id = cell.metadata.nbgrader.grade_id
-            points[grade_id] = reached
-            if reached < maximum:
-                hints[grade_id] = hint(cell)
-    return points, hints
+    tests = [cell for cell in notebook.cells if cell.cell_type == "code" and utils.is_grade(cell)]
+    results = {cell.metadata.nbgrader.grade_id: (*utils.determine_grade(cell), cell) for cell in tests}
+    points = {name: reached for name, (reached, _, _) in results.items()}
+    return points, {name: hint(cell) for name, (reached, most, cell) in results.items() if reached < most}
 
 
 def first_error(notebook: NotebookNode) -> str:

@@ -11,9 +11,7 @@ without a network in a folder of its own. The same course gives the same zip, by
 from __future__ import annotations
 
 import argparse
-import ast
 import json
-import re
 import shutil
 import sys
 import zipfile
@@ -81,7 +79,7 @@ def release(lesson: Lesson, place: Path, *, checks: bool = True) -> Path:
         for cell in lab.cells
         if cell.metadata.get("nbgrader", {}).get("grade")
     }
-    _write(folder / "lab.json", json.dumps({"lab": lesson.name, "points": points}))
+    _write(folder / "lab.json", json.dumps(points))
     _write(folder / "requirements.txt", requirements())
     hidden = any("BEGIN HIDDEN TESTS" in cell.source for cell in source.cells)
     readme = TEMPLATE.format(
@@ -96,7 +94,7 @@ def release(lesson: Lesson, place: Path, *, checks: bool = True) -> Path:
 
 
 def add_helper(source: NotebookNode, folder: Path, *, checks: bool) -> None:
-    """Copy the modules of ``nnlabs`` that the lab imports, and the data that these may read."""
+    """Copy the modules of ``nnlabs`` that the lab imports, and the data that it may read."""
     root = course.ROOT
     code = "\n".join(cell.source for cell in source.cells if cell.cell_type == "code")
     modules = {root / "nnlabs" / "__init__.py", *inputs.helper_modules(code)}
@@ -107,50 +105,11 @@ def add_helper(source: NotebookNode, folder: Path, *, checks: bool) -> None:
             _copy(path, folder / path.relative_to(root))
     if not checks:
         _copy(HERE / "unchecked.py", folder / "nnlabs" / "checks" / "__init__.py")
-    for name in data_files(code, modules):
+    names = [line.split(maxsplit=1)[1] for line in inputs.data_files(code)]
+    for name in ["README.md", "SHA256SUMS", *names] if names else []:
         _copy(root / "data" / name, folder / "nnlabs" / "_data" / name)
     for path in [root / "LICENSE", *sorted((root / "LICENSES").glob("*.txt"))]:
         _copy(path, folder / path.relative_to(root))
-
-
-def data_files(code: str, modules: set[Path]) -> list[str]:
-    """Return the files of ``data/`` that the code may read, by what it takes from ``nnlabs.data``."""
-    module = course.ROOT / "nnlabs" / "data.py"
-    if module not in modules:
-        return []
-    texts = [code, *(path.read_text(encoding="utf-8") for path in modules - {module})]
-    used = set(re.findall(r"\bdata\.(\w+)", "\n".join(texts)))
-    nodes = _closure(ast.parse(module.read_text(encoding="utf-8")), used)
-    strings = {
-        part.value
-        for tree in (*nodes, *(ast.parse(text) for text in texts[1:]))
-        for part in ast.walk(tree)
-        if isinstance(part, ast.Constant) and isinstance(part.value, str)
-    }
-    first = {text.split("/")[0] for text in strings}
-    sums = (course.ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    names = [line.split(maxsplit=1)[1] for line in sums]
-    chosen = [name for name in names if name.split("/")[0] in first]
-    return ["README.md", "SHA256SUMS", *chosen] if chosen else []
-
-
-def _closure(module: ast.Module, names: set[str]) -> list[ast.stmt]:
-    """Return the statements of a module that define these names, and what they use in turn."""
-    defined: dict[str, ast.stmt] = {}
-    for node in module.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            defined[node.name] = node
-        for target in getattr(node, "targets", [getattr(node, "target", None)]):
-            defined.update(
-                {part.id: node for part in ast.walk(target) if isinstance(part, ast.Name)} if target else {}
-            )
-    found, waiting = set(), names & set(defined)
-    while waiting:
-        name = waiting.pop()
-        found.add(name)
-        used = {part.id for part in ast.walk(defined[name]) if isinstance(part, ast.Name)}
-        waiting |= (used & set(defined)) - found
-    return [defined[name] for name in sorted(found)]
 
 
 def requirements() -> str:

@@ -7,11 +7,8 @@ import html
 import io
 import time
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,29 +18,41 @@ from grading.grades import GRADED, Row, exercise, write
 from grading.outputs import NO_HINTS, NOT_DONE
 
 MOST_HINTS = 12
-STYLE = """
-body { font: 14px/1.45 system-ui, sans-serif; max-width: 62em; margin: 1.5em auto; padding: 0 1em }
-h1 { margin: 0 } h2 { font-size: 1.1em; margin: 1.2em 0 .3em } img { max-width: 100% }
-table { border-collapse: collapse; margin: .3em 0 } th, td { padding: .15em .7em; text-align: left }
-tr { border-bottom: 1px solid #ddd } td.number { text-align: right; font-variant-numeric: tabular-nums }
-@media print { body { margin: 0; font-size: 11px } @page { size: A4; margin: 12mm } }
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<title>{lab}: the class</title>
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<style>
+body {{ font: 14px/1.45 system-ui, sans-serif; max-width: 62em; margin: 1.5em auto; padding: 0 1em }}
+h1 {{ margin: 0 }} h2 {{ font-size: 1.1em; margin: 1.2em 0 .3em }} img {{ max-width: 100% }}
+table {{ border-collapse: collapse; margin: .3em 0 }} th, td {{ padding: .15em .7em; text-align: left }}
+tr {{ border-bottom: 1px solid #ddd }} td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
+@media print {{ body {{ margin: 0; font-size: 11px }} @page {{ size: A4; margin: 12mm }} }}
+</style></head>
+<body><h1>{lab}</h1>
+<p>{students} students, {date}. Mean {mean}; quartiles {quartiles}. {left_out}{by_hand}</p>
+<img alt="Left: histogram of the points of {students} students, mean {mean}. Right: points earned in each
+ exercise, in per cent; the same numbers are in the table below." src="data:image/png;base64,{picture}">
+<h2>What to teach again: the hints that were given most often</h2>
+{hints}
+<h2>Exercises</h2>
+{exercises}
+<h2>Statuses</h2>
+{statuses}
+<h2>Points</h2>
+{points}
+<details><summary>{odd} submissions to look at, not graded or not counted</summary>
+{look}
+</details></body></html>
 """
 
 
 def write_report(folder: CourseFolder, rows: list[Row], maxima: dict[str, float]) -> None:
-    """Write ``report.html`` (one page, the picture inside) and ``report.png``."""
+    """Write ``report.html``: one page, with the picture inside."""
     picture = draw([row for row in rows if row.counts], maxima, folder.lab)
-    write(folder.root / "report.png", picture)
     write(folder.root / "report.html", page(folder.lab, rows, maxima, picture))
-
-
-def left_out(rows: list[Row]) -> str:
-    """Return how many rows the report does not count, and why; nothing if it counts all."""
-    refused = sum(row.current and not row.counts for row in rows)
-    stale = sum(not row.current for row in rows)
-    parts = [f"{refused} not graded"] if refused else []
-    parts += [f"{stale} of an earlier run only"] if stale else []
-    return f"Not counted: {', '.join(parts)}. " if parts else ""
 
 
 def earned(rows: list[Row], name: str) -> list[float]:
@@ -52,24 +61,17 @@ def earned(rows: list[Row], name: str) -> list[float]:
     return [grade.points for grade in grades if not grade.by_hand]
 
 
-def success(rows: list[Row], name: str, maximum: float) -> float:
-    """Return the share of the points of one exercise that the class earned, or nan if none is known."""
-    points = earned(rows, name)
-    return float(np.mean(points)) / maximum if points and maximum else float("nan")
-
-
 def draw(rows: list[Row], maxima: dict[str, float], title: str) -> bytes:
     """Return the picture as PNG: left how many students have how many points, right the exercises."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.2))
     maximum = sum(maxima.values())
-    left.hist(
-        [row.total for row in rows], bins=np.linspace(0, maximum, 12), color="#0072b2", edgecolor="white"
-    )
+    bins = np.linspace(0, maximum, 12)
+    left.hist([row.total for row in rows], bins=bins, color="#0072b2", edgecolor="white")
     left.set(xlabel=f"points of {maximum:g}", ylabel="students", title=f"{title}: {len(rows)} students")
-    names = [name for name in maxima if earned(rows, name)]
-    shares = [100 * success(rows, name, maxima[name]) for name in names]
-    bars = right.barh([exercise(name) for name in names], shares, color="#56b4e9")
+    known = {name: earned(rows, name) for name in maxima if earned(rows, name)}
+    shares = [100 * np.mean(points) / maxima[name] for name, points in known.items()]
+    bars = right.barh([*map(exercise, known)], shares, color="#56b4e9")
     right.bar_label(bars, fmt="%.0f %%", padding=3)
     right.set(xlim=(0, 115), xlabel="points earned, in % of the maximum", title="Exercise by exercise")
     right.invert_yaxis()
@@ -80,47 +82,36 @@ def draw(rows: list[Row], maxima: dict[str, float], title: str) -> bytes:
     return stream.getvalue()
 
 
-def page(lab: str, rows: list[Row], maxima: dict[str, float], picture: bytes) -> str:
+def page(lab: str, every: list[Row], maxima: dict[str, float], picture: bytes) -> str:
     """Return the page. All that students wrote is escaped, and no script is allowed."""
-    every, rows = rows, [row for row in rows if row.counts]
-    totals = np.array([row.total for row in rows]) if rows else np.zeros(1)
-    quartiles = ", ".join(f"{value:.3g}" for value in np.percentile(totals, [25, 50, 75]))
-    statuses = Counter(row.record.status for row in every)
+    rows = [row for row in every if row.counts]
+    totals = np.array([row.total for row in rows] or [0.0])
     by_hand = sum(bool(row.by_hand) for row in rows)
-    mean = f"{totals.mean():.3g} of {sum(maxima.values()):g}"
-    encoded = base64.b64encode(picture).decode()
-    alternative = (
-        f"Left: histogram of the points of {len(rows)} students, mean {mean}. "
-        f"Right: points earned in each exercise, in per cent; the same numbers are in the table below."
-    )
-    parts = [
-        f"<h1>{html.escape(lab)}</h1><p>{len(rows)} students, {time.strftime('%Y-%m-%d')}. "
-        f"Mean {mean} points; quartiles {quartiles}. {left_out(every)}"
-        + (f"{by_hand} submissions have questions to grade by hand, not counted yet." if by_hand else "")
-        + "</p>",
-        f'<img alt="{html.escape(alternative)}" src="data:image/png;base64,{encoded}">',
-        "<h2>What to teach again: the hints that were given most often</h2>",
-        rows_of(["exercise", "hint", "students"], hints(rows)[:MOST_HINTS]),
-        "<h2>Exercises</h2>",
-        rows_of(["exercise", "points", "full points", "none", "not done", "earned"], exercises(rows, maxima)),
-        "<h2>Statuses</h2>",
-        rows_of(["status", "students"], statuses.most_common()),
-        "<h2>Points</h2>",
-        rows_of(["points", "students"], distribution(totals, sum(maxima.values()))),
-    ]
     odd = [row for row in every if row.record.status != GRADED or not row.current]
-    if odd:
-        parts += [f"<details><summary>{len(odd)} submissions to look at, not graded or not counted</summary>"]
-        lines = [(row.record.given, row.record.status, "; ".join(row.remarks)) for row in odd]
-        parts += [rows_of(["student", "status", "why"], lines), "</details>"]
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    head = [
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
-        f"<title>{html.escape(lab)}: the class</title>",
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        f"<style>{STYLE}</style></head>\n<body>",
-    ]
-    return "\n".join([*head, *parts, "</body></html>\n"])
+    look = [(row.record.given, row.record.status, "; ".join(row.remarks)) for row in odd]
+    stale = sum(not row.current for row in every)
+    refused = len(every) - len(rows) - stale
+    left_out = [f"{refused} not graded"] * (refused > 0) + [f"{stale} of an earlier run only"] * (stale > 0)
+    counts, edges = np.histogram(totals, bins=np.linspace(0, sum(maxima.values()), 6))
+    classes = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
+    return PAGE.format(
+        lab=html.escape(lab),
+        students=len(rows),
+        date=time.strftime("%Y-%m-%d"),
+        mean=f"{totals.mean():.3g} of {sum(maxima.values()):g} points",
+        quartiles=", ".join(f"{value:.3g}" for value in np.percentile(totals, [25, 50, 75])),
+        left_out=f"Not counted: {', '.join(left_out)}. " if left_out else "",
+        by_hand=f"{by_hand} have questions to grade by hand, not counted yet." if by_hand else "",
+        picture=base64.b64encode(picture).decode(),
+        hints=table(["exercise", "hint", "students"], hints(rows)[:MOST_HINTS]),
+        exercises=table(
+            ["exercise", "points", "full", "none", "not done", "earned"], exercises(rows, maxima)
+        ),
+        statuses=table(["status", "students"], Counter(row.record.status for row in every).most_common()),
+        points=table(["points", "students"], zip(classes, counts.tolist(), strict=True)),
+        odd=len(odd),
+        look=table(["student", "status", "why"], look),
+    )
 
 
 def hints(rows: list[Row]) -> list[tuple[str, str, int]]:
@@ -137,24 +128,16 @@ def exercises(rows: list[Row], maxima: dict[str, float]) -> list[tuple]:
         points = earned(rows, name)
         waiting = sum(name in row.by_hand for row in rows)
         full, none = sum(p >= maximum for p in points), sum(p == 0 for p in points)
-        share = f"{success(rows, name, maximum):.0%}" if points else ""
+        share = f"{np.mean(points) / maximum:.0%}" if points else ""
         share += f" ({waiting} to grade by hand)" if waiting else ""
         undone = sum(row.record.hints.get(name) == NOT_DONE for row in rows)
         lines.append((exercise(name), f"{maximum:g}", full, none, undone, share))
     return lines
 
 
-def distribution(totals: np.ndarray, maximum: float) -> list[tuple[str, int]]:
-    """Return the histogram of the totals as a table, five classes."""
-    edges = np.linspace(0, maximum, 6)
-    counts, _ = np.histogram(totals, bins=edges)
-    labels = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
-    return list(zip(labels, counts.tolist(), strict=True))
-
-
-def rows_of(header: list[str], lines: list[tuple]) -> str:
-    """Return an HTML table."""
-    head = "".join(f'<th scope="col">{html.escape(title)}</th>' for title in header)
+def table(header: list[str], lines: Iterable[tuple]) -> str:
+    """Return an HTML table; numbers stand on the right."""
+    head = "".join(f'<th scope="col">{title}</th>' for title in header)
     body = "\n".join(f"<tr>{''.join(map(_field, line))}</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
 

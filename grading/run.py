@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -14,16 +15,17 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from pebble import ProcessPool
 from tqdm import tqdm
 
-from grading import grades, sandbox
-from grading.collect import NotReadError, Submission, collect
+from grading import grades, sandbox, workers
+from grading.collect import Submission, collect
 from grading.coursefolder import CourseFolder
-from grading.grades import REFUSED, Record, Row, Store, write
+from grading.grades import GRADED, REFUSED, Record, Row, load, save, write
+from grading.handin import HandInError
 from grading.report import write_report
-from grading.session import MEGABYTE, Limits
-from grading.submission import SCRATCH, Setting
-from grading.workers import Workers, prepare_environment
+from grading.session import Limits
+from grading.submission import Setting
 from tools import course
 from tools.course import CourseError, Lesson, read_notebook
 
@@ -31,11 +33,7 @@ from tools.course import CourseError, Lesson, read_notebook
 # until the checks stop them, and so many times what the solution takes.
 SECONDS_TO_START, CHECKS_SECONDS, PATIENCE = 60, 90, 6
 CELL_SECONDS = 20
-SOLUTION_SECONDS = 3600
-
-
-def _default_output() -> Path:
-    return course.ROOT / "build" / "grading"
+SOLUTION = Limits(seconds=3600, cell_seconds=1800)
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Options:
 
     lesson: Lesson
     submissions: Path
-    output: Path = field(default_factory=_default_output)
+    output: Path = field(default_factory=lambda: course.ROOT / "build" / "grading")
     jobs: int = 0  # 0: as many as there are cores
     budget: str = "smoke"
     seconds: float = 0  # of computing; 0: from what the solution takes
@@ -56,38 +54,41 @@ class Options:
 
 def grade_class(options: Options) -> int:
     """Collect, grade what changed, write the results; return the exit status."""
-    prepare_environment()
+    workers.prepare_environment()
     start = time.monotonic()
     lab = options.lesson.name
     folder = CourseFolder((options.output / lab).resolve(), lab)
-    store = Store(folder.root / "results")
     source = source_notebook(options.lesson)
-    names = {record.given: record.student for record in store.load().values()}
+    results = folder.root / "results"
+    names = {record.given: record.student for record in load(results).values()}
     marks = {cell.metadata.get("nbgrader", {}).get("grade_id") for cell in source.cells} - {None}
     submissions = collect(options.submissions, lab, marks, options.pattern, names)
-    make(folder.root)
-    where = choose_sandbox(options)
     jobs = min(options.jobs or cores(), len(submissions))
-    with alone(folder.root), Workers(jobs, folder.root / "grade.log") as workers:
-        clean_up()
-        limits = Limits(memory=options.memory * MEGABYTE)
-        setting = Setting(folder, where, limits, options.budget)
+    with alone(folder.root), workers.workers(jobs, folder.root / "grade.log") as pool:
+        limits = Limits(memory=options.memory)
+        setting = Setting(folder, choose_sandbox(options), limits, options.budget)
         key = grades.course_key(nbformat.writes(source), limits, f"{options.budget} {options.seconds}")
-        setting = prepare(source, setting, key, workers, options.seconds)
+        setting = prepare(source, setting, key, pool, options.seconds)
         entered = folder.grades()
-        known = {student: record for student, record in store.load().items() if student in entered}
+        known = {student: record for student, record in load(results).items() if student in entered}
         works = to_do(submissions, {} if options.force else known, key)
-        problems = grade_all(works, setting, store, workers)
-    write_results(folder, submissions, store, problems)
-    say(folder, submissions, works, problems, time.monotonic() - start)
+        problems = grade_all(works, setting, pool)
+    records = load(results)
+    write_results(folder, submissions, records, problems)
+    odd = sum(records[s.student].status != GRADED for s in submissions if s.student in records)
+    failed = f", {len(problems)} FAILED (see grades.csv, then run again)" if problems else ""
+    print(
+        f"{len(works) - len(problems)} graded, {len(submissions) - len(works)} unchanged, {odd} to look at"
+        f"{failed}, in {time.monotonic() - start:.0f} s: {folder.root}/grades.csv, report.html, feedback/"
+    )
     return 1 if problems else 0
 
 
 def source_notebook(lesson: Lesson) -> NotebookNode:
-    """Return the lab's solution, with the links of the student's version."""
+    """Return the lab's solution, with the badges of the student's version; its text may name the solution."""
     source = read_notebook(lesson.notebook("solutions"))
-    for link in (f"solutions/{lesson.name}", f"solutions%2F{lesson.name}"):
-        source.cells[0].source = source.cells[0].source.replace(link, link.replace("solutions", "labs"))
+    badge = rf"(?<!\.\./)solutions(/|%2F){lesson.name}"
+    source.cells[0].source = re.sub(badge, rf"labs\g<1>{lesson.name}", source.cells[0].source)
     return source
 
 
@@ -101,48 +102,32 @@ def choose_sandbox(options: Options) -> sandbox.Sandbox:
     return where
 
 
-def make(root: Path) -> None:
-    """Make the folder of the results, or say that it cannot be written to."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        (root / ".lock").touch()
-    except OSError as error:
-        raise CourseError(
-            f"The results cannot be written to {root}: {error.strerror}. Name another folder with --output."
-        ) from None
-
-
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare(source: NotebookNode, setting: Setting, key: str, workers: Workers, seconds: float) -> Setting:
+def prepare(source: NotebookNode, setting: Setting, key: str, pool: ProcessPool, seconds: float) -> Setting:
     """Execute the lab's solution, then release the lab into the course folder; only if something changed.
 
     A solution that fails changes nothing there.
     """
     folder, known = setting.folder, setting.folder.root / "course.json"
-    took = _known_seconds(known, key)
-    if not folder.is_entered() or took is None:
-        patient = replace(setting.limits, seconds=SOLUTION_SECONDS, cell_seconds=SOLUTION_SECONDS / 2)
-        took = workers.try_solution(source, replace(setting, limits=patient))
+    told = {}
+    with suppress(OSError, ValueError):
+        told = json.loads(known.read_text(encoding="utf-8"))
+    if not folder.is_entered() or told.get("key") != key:
+        patient = replace(SOLUTION, memory=setting.limits.memory)
+        took = workers.try_solution(pool, source, replace(setting, limits=patient))
         known.unlink(missing_ok=True)
         notice = folder.prepare(source)
         if notice:
             print(notice, file=sys.stderr)
-        write(known, {"key": key, "seconds": took})
-    total = seconds or SECONDS_TO_START + CHECKS_SECONDS + PATIENCE * took
-    cell = min(total / 2, CELL_SECONDS + PATIENCE / 2 * took)
+        told = {"key": key, "seconds": took}
+        write(known, json.dumps(told))
+    total = seconds or SECONDS_TO_START + CHECKS_SECONDS + PATIENCE * told["seconds"]
+    cell = min(total / 2, CELL_SECONDS + PATIENCE / 2 * told["seconds"])
     return replace(setting, limits=replace(setting.limits, seconds=total, cell_seconds=cell))
-
-
-def _known_seconds(path: Path, key: str) -> float | None:
-    with suppress(OSError, ValueError, KeyError):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if told["key"] == key:
-            return float(told["seconds"])
-    return None
 
 
 def to_do(submissions: list[Submission], known: dict[str, Record], key: str) -> list[tuple[Submission, str]]:
@@ -151,100 +136,74 @@ def to_do(submissions: list[Submission], known: dict[str, Record], key: str) -> 
     for submission in submissions:
         try:
             content = submission.file.read() if submission.file else "\n".join(submission.notes).encode()
-        except NotReadError as reason:
+        except HandInError as reason:
             content = str(reason).encode()
-        own = grades.submission_key(key, content)
-        record = known.get(submission.student)
-        if record is None or record.key != own or record.given != submission.given:
+        own, record = hashlib.sha256(key.encode() + content).hexdigest(), known.get(submission.student)
+        if record is None or (record.key, record.given) != (own, submission.given):
             works.append((submission, own))
     return works
 
 
-def grade_all(
-    works: list[tuple[Submission, str]], setting: Setting, store: Store, workers: Workers
-) -> dict[str, str]:
+def grade_all(works: list[tuple[Submission, str]], setting: Setting, pool: ProcessPool) -> dict[str, str]:
     """Grade, saving each record when it is there; return student → why there is none."""
     problems = {}
     with tqdm(total=len(works), unit="student", file=sys.stdout, disable=not works) as bar:
-        for submission, record, problem in workers.grade(works, setting):
+        for submission, record, problem in workers.grade(pool, works, setting):
             if record is None:
                 problems[submission.student] = problem
             else:
-                store.save(record)
-                if record.status != grades.GRADED:
+                save(setting.folder.root / "results", record)
+                if record.status != GRADED:
                     bar.write(f"{submission.given}: {record.status}", file=sys.stdout)
             bar.update()
     return problems
 
 
 def write_results(
-    folder: CourseFolder, submissions: list[Submission], store: Store, problems: dict[str, str]
+    folder: CourseFolder, submissions: list[Submission], records: dict[str, Record], problems: dict[str, str]
 ) -> None:
     """Write the table of grades and the class's report from the records and the gradebook."""
     points, maxima = folder.grades(), folder.maxima()
     here = {submission.student: submission for submission in submissions}
     rows = []
-    for student, record in store.load().items():
+    for student, record in records.items():
         if student not in points:
             continue  # of a gradebook that was put aside
         refused = record.status == REFUSED
-        if student in here:
-            notes = [] if refused else here[student].notes
-        else:
-            notes = ["not in this folder: the points are those of an earlier run"]
+        notes = [] if refused or student not in here else [*here[student].notes]
+        if student not in here:
+            notes.append("not in this folder: the points are those of an earlier run")
         if student in problems:
-            notes = [*notes, f"not graded now ({problems[student]}): the points are those of an earlier run"]
+            notes.append(f"not graded now ({problems[student]}): the points are those of an earlier run")
         if refused and any(grade.by_hand for grade in points[student].values()):
-            notes = [*notes, "points given by hand for an earlier submission do not count"]
+            notes.append("points given by hand for an earlier submission do not count")
         current = student in here and student not in problems
         rows.append(Row(record, points[student], [*notes, *record.remarks], current))
-    for student, problem in problems.items():
-        if all(row.record.student != student for row in rows):
-            given = here[student]
-            record = Record("", student, given.given, given.name, given.shown, REFUSED)
-            rows.append(Row(record, {}, [f"{problem}: run the same command again"]))
+    for student in problems.keys() - {row.record.student for row in rows}:
+        given = here[student]
+        record = Record("", student, given.given, given.name, given.shown, REFUSED)
+        rows.append(Row(record, {}, [f"{problems[student]}: run the same command again"]))
     rows.sort(key=lambda row: row.record.student)
     # With the mark at its start a spreadsheet reads the names right.
     write(folder.root / "grades.csv", "\ufeff" + grades.table(rows, maxima))
     write_report(folder, rows, maxima)
 
 
-def say(
-    folder: CourseFolder, submissions: list[Submission], works: list, problems: dict[str, str], seconds: float
-) -> None:
-    """Print the run's one line."""
-    records = Store(folder.root / "results").load()
-    odd = sum(records[s.student].status != grades.GRADED for s in submissions if s.student in records)
-    try:
-        shown = folder.root.relative_to(Path.cwd())
-    except ValueError:
-        shown = folder.root
-    print(
-        f"{len(works) - len(problems)} graded, {len(submissions) - len(works)} unchanged, {odd} to look at"
-        + (f", {len(problems)} FAILED (see grades.csv, then run again)" if problems else "")
-        + f", in {seconds:.0f} s: {shown}/grades.csv, report.html, feedback/"
-    )
-
-
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Hold the course folder: two runs in it would overwrite each other's notebooks."""
+    """Make the folder of the results and hold it: two runs in it would overwrite each other's notebooks."""
     import fcntl
 
-    with (root / ".lock").open("w") as stream:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        stream = (root / ".lock").open("w")
+    except OSError as error:
+        raise CourseError(
+            f"The results cannot be written to {root}: {error.strerror}. Name another folder with --output."
+        ) from None
+    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise CourseError(f"Another run is grading into {root}. Wait until it ends.") from None
         yield
-
-
-def clean_up() -> None:
-    """Remove scratch folders that a killed run left behind."""
-    for path in Path("/tmp").glob(f"{SCRATCH}*"):
-        with suppress(OSError):
-            if path.lstat().st_uid in (
-                os.getuid(),
-                *range(sandbox.FIRST_USER, sandbox.FIRST_USER + sandbox.USERS),
-            ) and (time.time() - path.stat().st_mtime > 3600):
-                shutil.rmtree(path, ignore_errors=True)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MEGABYTE = 1_000_000
-PATIENCE = 10  # a busy machine may take so many times the processor's time; what sleeps ends after that
-STARTING = 60  # seconds on the clock that everything may take besides
-STOPPED = {
-    "time": "stopped after {seconds:.0f} s of computing in all",
-    "clock": "stopped after {clock:.0f} s in all, most of which it waited",
-    "loop": "stopped because a cell computed for {cell_seconds:.0f} s and could not be interrupted",
-    "waits": "stopped because a cell waited for {cell_clock:.0f} s and could not be interrupted",
-    "memory": "stopped because it used more than {memory} MB of memory",
-    "processes": "stopped because it started more than {processes} processes",
-    "disk": "stopped because it wrote more than {disk} MB of files",
-    "output": "stopped because it printed more than {output} MB",
+STOPPED = {  # why → what is told, with the limits
+    "time": "stopped after {0.seconds:.0f} s of computing in all",
+    "clock": "stopped after {0.clock:.0f} s in all, most of which it waited",
+    "loop": "stopped because a cell computed for {0.cell_seconds:.0f} s and could not be interrupted",
+    "waits": "stopped because a cell waited for {0.cell_clock:.0f} s and could not be interrupted",
+    "memory": "stopped because it used more than {0.memory} MB of memory",
+    "processes": "stopped because it started more than {0.processes} processes",
+    "disk": "stopped because it wrote more than {0.disk} MB of files",
+    "output": "stopped because it printed more than {0.output} MB",
     "odd": "stopped because its kernel sent messages that are not Jupyter's",
     "quit": "a cell called quit() or exit(), which ended its Python",
     "died": "its Python ended (a call of os._exit, or a crash)",
@@ -32,23 +30,25 @@ class Limits:
 
     seconds: float = 180  # all of its cells together
     cell_seconds: float = 60
-    memory: int = 3000 * MEGABYTE  # all of its processes together
+    patience: float = 10  # a busy machine may take so many times the processor's time; what sleeps ends then
+    starting: float = 60  # seconds on the clock that everything may take besides
+    memory: int = 3000  # megabytes, all of its processes together
+    disk: int = 250  # megabytes in the scratch folder
+    output: int = 10  # megabytes that its cells print and show
+    file_size: int = 100  # megabytes
     processes: int = 32
     threads: int = 256
     open_files: int = 1024
-    file_size: int = 100 * MEGABYTE
-    disk: int = 250 * MEGABYTE  # the scratch folder
-    output: int = 10 * MEGABYTE  # what its cells print and show
 
     @property
     def clock(self) -> float:
         """Return how long all of its cells may take on the clock."""
-        return STARTING + PATIENCE * self.seconds
+        return self.starting + self.patience * self.seconds
 
     @property
     def cell_clock(self) -> float:
         """Return how long one cell may take on the clock."""
-        return STARTING + PATIENCE * self.cell_seconds
+        return self.starting + self.patience * self.cell_seconds
 
     def resources(self) -> dict[str, int]:
         """Return them as limits of the operating system for each process."""
@@ -56,10 +56,10 @@ class Limits:
             "RLIMIT_CORE": 0,
             "RLIMIT_CPU": int(self.seconds) + 10,
             # Addresses, of which libraries reserve far more than they use; the memory in use is watched.
-            "RLIMIT_AS": max(4 * self.memory, 12_000 * MEGABYTE),
+            "RLIMIT_AS": max(4 * self.memory, 12_000) * MEGABYTE,
             "RLIMIT_NPROC": self.threads,
             "RLIMIT_NOFILE": self.open_files,
-            "RLIMIT_FSIZE": self.file_size,
+            "RLIMIT_FSIZE": self.file_size * MEGABYTE,
         }
 
 
@@ -76,10 +76,7 @@ class Run:
 
     def why_stopped(self) -> str:
         """Return why it did not come to its end, in words."""
-        limits = self.limits
-        values = {name: getattr(limits, name) for name in ("seconds", "cell_seconds", "clock", "cell_clock")}
-        values |= {name: getattr(limits, name) // MEGABYTE for name in ("memory", "disk", "output")}
-        return STOPPED[self.stopped].format(**values, processes=limits.processes) if self.stopped else ""
+        return STOPPED[self.stopped].format(self.limits) if self.stopped else ""
 
     def remarks(self) -> list[str]:
         """Tell in words what did not end by itself."""

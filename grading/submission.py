@@ -17,10 +17,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from grading import assemble, outputs
-from grading.collect import NotReadError, Submission
+from grading.collect import Submission
 from grading.coursefolder import CourseFolder
 from grading.grades import GRADED, LOOK, PART, REFUSED, Record
-from grading.handin import UnreadableError, read_cells
+from grading.handin import HandInError, parse
 from grading.kernel import Place, SandboxedExecute
 from grading.sandbox import Sandbox
 from grading.session import Limits, Run
@@ -51,10 +51,10 @@ def grade(submission: Submission, key: str, setting: Setting) -> Record:
     folder = setting.folder
     try:
         if submission.file is None:
-            raise NotReadError("; ".join(submission.notes))
+            raise HandInError("; ".join(submission.notes))
         release = folder.release()
-        made = assemble.assemble(read_cells(submission.file.read()), release)
-    except (NotReadError, UnreadableError) as reason:
+        made = assemble.assemble(parse(submission.file.read()), release)
+    except HandInError as reason:
         refuse(record, str(reason), folder)
         return record
     path = folder.path("submitted", submission.student)

@@ -5,22 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-
-# Linux kills all of a user's processes at once for that user itself; a list of them is old when it is used.
-KILL_USER = """
-import os, signal, sys
-user = int(sys.argv[1])
-os.setgroups([])
-os.setresgid(user, user, user)
-os.setresuid(user, user, user)
-os.kill(-1, signal.SIGKILL)
-"""
 
 
 @dataclass(frozen=True)
@@ -59,8 +48,9 @@ def end(process: int, user: int | None) -> None:
     for victim in victims:
         with suppress(psutil.Error):
             victim.kill()
-    if user is not None:
-        subprocess.run([sys.executable, "-I", "-S", "-c", KILL_USER, str(user)], check=False)
+    if user is not None:  # Linux kills all of a user's processes at once; a list is old when it is used
+        kill = ["sh", "-c", "kill -s KILL -- -1"]
+        subprocess.run(kill, user=user, group=user, extra_groups=[], check=False)
 
 
 def folder_size(folder: Path, enough: int) -> int:

@@ -32,21 +32,27 @@ def digest(notebook: NotebookNode) -> str:
     """
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     code = "\n".join(cells)
-    reached = _reached(code)
-    constants = {
-        node.value
-        for tree in [_parse(code), *reached]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-    }
     lock = (course.ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8").splitlines()
     parts = [
         *cells,
-        *sorted(repr(_plain(statement)) for statement in reached),
-        *_checksums(constants),
+        *sorted(repr(_plain(statement)) for statement in _reached(code)),
+        *data_files(code),
         *(line for line in lock if re.split("[=; ]", line)[0] in NUMERIC_PACKAGES),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def data_files(code: str) -> list[str]:
+    """Return the lines of ``data/SHA256SUMS`` for the files, or the folders ``name/``, that ``code`` reaches.
+
+    It reaches what it names, or what it reaches in the helper names.
+    """
+    trees = [_parse(code), *_reached(code)]
+    named = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    folders = tuple(text for text in named if isinstance(text, str) and text.endswith("/"))
+    sums = (course.ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8")
+    pairs = [(line, line.split(maxsplit=1)[1]) for line in sums.splitlines()]
+    return [line for line, name in pairs if name in named or name.startswith(folders)]
 
 
 def helper_modules(code: str) -> list[Path]:
@@ -137,13 +143,3 @@ def _plain(node: object) -> object:
         fields = [(key, _plain(value)) for key, value in ast.iter_fields(node) if value not in (None, [])]
         return [type(node).__name__, fields]
     return [_plain(part) for part in node] if isinstance(node, list) else repr(node)
-
-
-def _checksums(constants: set[object]) -> list[str]:
-    """Return the lines of ``data/SHA256SUMS`` for the files, or the folders ``name/``, that are named."""
-    folders = tuple(text for text in constants if isinstance(text, str) and text.endswith("/"))
-    lines = (course.ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    names = [line.split(maxsplit=1)[1] for line in lines]
-    return [
-        line for line, name in zip(lines, names, strict=True) if name in constants or name.startswith(folders)
-    ]

@@ -11,23 +11,18 @@ The exit status is 1 if a grade differs from what is known, or if the grader tak
 times nbgrader's own time; for that the machine has to do nothing else, and the first line tells its load.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
-import json
 import os
-import shutil
+import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from itertools import cycle, islice
 from pathlib import Path
 
-import psutil
-
+from grading import grades
 from grading.coursefolder import CourseFolder
 from grading.run import Options, cores, grade_class, source_notebook
 from grading.workers import prepare_environment
@@ -39,153 +34,91 @@ HARMLESS = ("right", "half", "wrong")  # of the baseline
 FACTOR = 1.3  # of nbgrader's own time, divided by the cores
 
 
-class Usage(threading.Thread):
-    """Watch what this process and all below it use, from ``with`` to its end."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.ended = threading.Event()
-        self.grader = 0  # bytes: this process and its workers
-        self.all = 0  # with the kernels
-        self.cpu: dict[tuple, float] = {}  # process → seconds of CPU, as last seen
-        self.wall = 0.0
-
-    def __enter__(self) -> Usage:
-        self.before = sum(psutil.Process().cpu_times()[:2])
-        self.since = time.perf_counter()
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wall = time.perf_counter() - self.since
-        self.ended.set()
-        self.join()
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Return the seconds of CPU, which other programs on the machine do not make longer."""
-        return sum(self.cpu.values()) - self.before
-
-    def run(self) -> None:
-        """Look five times a second."""
-        own = psutil.Process()
-        while not self.ended.wait(0.2):
-            sizes = {}
-            for process in [own, *own.children(recursive=True)]:
-                try:
-                    self.cpu[process.pid, process.create_time()] = sum(process.cpu_times()[:2])
-                    sizes[process.pid] = (process.memory_info().rss, process == own or is_grader(process))
-                except psutil.Error:
-                    continue
-            self.grader = max(self.grader, sum(size for size, trusted in sizes.values() if trusted))
-            self.all = max(self.all, sum(size for size, _ in sizes.values()))
-
-
-def is_grader(process: psutil.Process) -> bool:
-    """Tell whether it is a worker of the grader."""
-    return "multiprocessing" in " ".join(process.cmdline())
-
-
-def generate(folder: Path, count: int) -> dict[str, tuple[str, cases.Case]]:
-    """Write the submissions; return student → name and what is known of the case."""
+def generate(folder, count):
+    """Write the submissions; return student → kind and what is known of it."""
     kinds = [kind for kind, share in SHARES.items() for _ in range(round(count * share))]
     odd = cases.damaged() | cases.edited() | cases.hostile()
     kinds += islice(cycle(odd), count - len(kinds))
     written = {}
     for i, kind in enumerate(kinds):
         case = odd[kind] if kind in odd else cases.honest(i)[kind]
-        student = f"s{i:03}"
-        path = folder / student / f"{cases.LAB}.ipynb"
+        path = folder / f"s{i:03}" / f"{cases.LAB}.ipynb"
         path.parent.mkdir(parents=True)
         path.write_bytes(case.content)
-        written[student] = kind, case
+        written[path.parent.name] = kind, case
     return written
 
 
-def compare(table: Path, written: dict[str, tuple[str, cases.Case]]) -> list[str]:
+def grade(submissions, output, jobs):
+    """Grade a folder; return whether all went well, the results and the seconds on the clock."""
+    start = time.perf_counter()
+    failed = grade_class(Options(course.find_lesson(cases.LAB), submissions, output, jobs=jobs))
+    return not failed, output / cases.LAB, time.perf_counter() - start
+
+
+def compare(table, written):
     """Return the differences between the table of grades and what is known."""
     with table.open(encoding="utf-8-sig", newline="") as stream:
         rows = {row["folder"]: row for row in csv.DictReader(stream)}
-    found = {
-        name: case.differs(rows[name]) if name in rows else "no line" for name, (_, case) in written.items()
-    }
-    return [f"{name} ({written[name][0]}): {row}" for name, row in found.items() if row]
+    found = {name: name in rows and case.differs(rows[name]) for name, (_, case) in written.items()}
+    return [f"{name} ({written[name][0]}): {row or 'no line'}" for name, row in found.items() if row != {}]
 
 
-def baseline(place: Path, count: int) -> tuple[float, float]:
-    """Return nbgrader's own seconds for one harmless submission, wall and CPU, without its start-up."""
-    folder = CourseFolder(place / cases.LAB, cases.LAB)
+def compare_times(place, count, jobs):
+    """Grade the same harmless submissions in both ways, both without start; print and return the ratio."""
+    folder = CourseFolder(place / "alone" / cases.LAB, cases.LAB)
     folder.root.mkdir(parents=True)
     folder.prepare(source_notebook(course.find_lesson(cases.LAB)))
     with (folder.root / "nbgrader_config.py").open("a") as stream:
         stream.write("c.Execute.timeout = 120\n")
 
-    def used(students: range) -> Usage:
+    def alone(students):
+        start = time.perf_counter()
         for i in students:
             path = folder.path("submitted", f"n{i}")
             path.parent.mkdir(parents=True)
             path.write_bytes(cases.honest(i)[HARMLESS[i % len(HARMLESS)]].content)
-        with Usage() as usage:
-            for command in ("autograde", "generate_feedback"):
-                subprocess.run(
-                    [sys.executable, "-m", "nbgrader", command, cases.LAB],
-                    cwd=folder.root,
-                    check=True,
-                    capture_output=True,
-                    env=os.environ | {"NNLABS_BUDGET": "smoke"},
-                )
-        return usage
+        for step in ("autograde", "generate_feedback"):
+            command = [sys.executable, "-m", "nbgrader", step, cases.LAB]
+            environment = os.environ | {"NNLABS_BUDGET": "smoke"}
+            subprocess.run(command, cwd=folder.root, check=True, capture_output=True, env=environment)
+        return time.perf_counter() - start
 
-    one, more = used(range(1)), used(range(1, count + 1))
-    return (more.wall - one.wall) / (count - 1), (more.cpu_seconds - one.cpu_seconds) / (count - 1)
+    one = alone(range(1))
+    each = (alone(range(1, count + 1)) - one) / (count - 1)
+    _, results, _ = grade(folder.root / "submitted", place / "again", jobs)
+    seconds = [record.seconds for record in grades.load(results / "results").values()]
+    ours = sum(seconds) / len(seconds)
+    print(f"harmless ones, nbgrader alone: {each:.2f} s each; here, {jobs} at a time: {ours:.2f} s and core")
+    print(f"that is {ours / each:.2f} times nbgrader's time divided by the cores (target {FACTOR})")
+    return ours / each
 
 
-def main() -> int:
+def main():
     """Generate, grade, compare, print; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.grading.bench", description=__doc__.split("\n")[0])
     parser.add_argument("--students", type=int, default=200)
-    parser.add_argument("--jobs", type=int, default=0)
-    parser.add_argument(
-        "--baseline", type=int, default=0, metavar="N", help="nbgrader's own time for N submissions"
-    )
+    parser.add_argument("--jobs", type=int, default=cores())
+    told = "nbgrader's own time for N submissions"
+    parser.add_argument("--baseline", type=int, default=0, metavar="N", help=told)
     options = parser.parse_args()
     prepare_environment()
-    jobs = options.jobs or cores()
-    place = Path(tempfile.mkdtemp(prefix="nnlabs-class-"))
-    try:
+    with tempfile.TemporaryDirectory(prefix="nnlabs-class-") as folder:
+        place, jobs = Path(folder), options.jobs
         written = generate(place / "submissions", options.students)
-        with Usage() as usage:
-            failed = grade_class(
-                Options(course.find_lesson(cases.LAB), place / "submissions", place / "out", jobs=jobs)
-            )
-        wrong = compare(place / "out" / cases.LAB / "grades.csv", written)
-        count, each = len(written), usage.wall * jobs / len(written)
+        good, results, seconds = grade(place / "submissions", place / "out", jobs)
+        wrong = compare(results / "grades.csv", written)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        each = (used.ru_utime + used.ru_stime) / len(written), seconds * jobs / len(written)
+        most = max(record.memory for record in grades.load(results / "results").values()) >> 20
         print(f"load of the machine: {os.getloadavg()[1]:.1f} on {os.cpu_count()} cores")
-        print(f"{count} submissions in {usage.wall:.0f} s, {jobs} at a time")
-        print(f"{each:.2f} s a submission and core, {usage.cpu_seconds / count:.2f} s of CPU")
-        print(f"memory: grader {usage.grader / 1e6:.0f} MB, with kernels {usage.all / 1e6:.0f} MB")
+        print(f"{len(written)} submissions, {jobs} at a time: {seconds:.0f} s, {each[1]:.2f} s each and core")
+        print(f"{each[0]:.2f} s of CPU each; the largest kernel had {most} MB")
         print(f"grades that differ from what is known: {len(wrong)}", *wrong, sep="\n")
         ratio = compare_times(place, options.baseline, jobs) if options.baseline else 0.0
-        good = not (failed or wrong or ratio > FACTOR)
+        good = good and not wrong and ratio <= FACTOR
         print("good" if good else "FAILED")
         return int(not good)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def compare_times(place: Path, count: int, jobs: int) -> float:
-    """Grade the same harmless submissions in both ways, both without start; print and return the ratio."""
-    alone, alone_cpu = baseline(place / "baseline", count)
-    submissions = place / "baseline" / cases.LAB / "submitted"
-    out = place / "again"
-    grade_class(Options(course.find_lesson(cases.LAB), submissions, out, jobs=jobs))
-    records = (out / cases.LAB / "results").glob("*.json")
-    seconds = [json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in records]
-    ours = sum(seconds) / len(seconds)
-    print(f"harmless ones, nbgrader alone: {alone:.2f} s each ({alone_cpu:.2f} s of CPU)")
-    print(f"the same graded here, {jobs} at a time: {ours:.2f} s each and core")
-    print(f"that is {ours / alone:.2f} times nbgrader's time divided by the cores (target {FACTOR})")
-    return ours / alone
 
 
 if __name__ == "__main__":

@@ -1,116 +1,100 @@
 """From a stranger's notebook to the one that is executed."""
 
-import json
+import copy
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from grading import assemble
-from grading.handin import UnreadableError, read_cells
-from tests.grading import cases
+from grading.handin import HandInError, grade_id, parse
+from tests.grading import cases, tiny
 
 
-def assembled(content):
-    return assemble.assemble(read_cells(content), cases.lab())
+def assembled(made):
+    return assemble.assemble(parse(tiny.dump(made)), tiny.lab())
 
 
-def by_id(notebook):
-    return {cases.grade_id(cell): cell for cell in notebook.cells if cases.grade_id(cell)}
+def by_id(made):
+    return {grade_id(cell): cell for cell in made.cells if grade_id(cell)}
 
 
-@pytest.mark.parametrize("name", cases.edited())
-def test_an_edited_notebook_is_put_right_before_it_runs(name):
-    case = cases.edited()[name]
-    result = assembled(case.content)
-    assert case.words in "; ".join(result.remarks)
-    found, given = by_id(result.notebook), by_id(cases.lab())
+def changed(change, **answers):
+    made = tiny.filled(**answers)
+    made.cells = change(made.cells)
+    return made
+
+
+def doubled(cells):
+    """Each cell twice, and behind the answers the untouched stubs."""
+    again = copy.deepcopy([cell for cell in tiny.lab().cells if grade_id(cell)])
+    return [*cells, *copy.deepcopy(cells), *again]
+
+
+def other_marks(cells):
+    for cell in filter(grade_id, cells):
+        cell.metadata.nbgrader.update(points=100, locked=False)
+    return cells
+
+
+EDITS = {
+    "": lambda cells: cells,
+    "test cells were missing": lambda cells: [c for c in cells if not grade_id(c).endswith("-check")],
+    "more than once: the last one counts (double, double-check, half and 2 more)": doubled,
+    "another order": lambda cells: cells[::-1],
+    "the grading marks of cells were changed": other_marks,
+}
+
+
+@pytest.mark.parametrize("words", EDITS)
+def test_an_edited_notebook_is_put_right_before_it_runs(words):
+    result = assembled(changed(EDITS[words]))
+    assert words in "; ".join(result.remarks)
+    found, given, solved = by_id(result.notebook), by_id(tiny.lab()), by_id(tiny.filled())
     assert list(found) == list(given)
-    for grade_id, own in given.items():
-        assert found[grade_id].metadata.nbgrader == own.metadata.nbgrader
-        assert not cases.is_test(own) or found[grade_id].source == own.source
-        if grade_id in case.right and name != "stderr":
-            assert found[grade_id].source == cases.answers()[grade_id]
+    for key, own in given.items():
+        assert found[key].metadata.nbgrader == own.metadata.nbgrader
+        assert found[key].source == (own if own.metadata.nbgrader.locked else solved[key]).source
+    nbformat.validate(result.notebook)
 
 
-@pytest.mark.parametrize("place", cases.beside())
+def test_other_cells_stay_as_the_student_left_them_and_code_of_the_lab_that_is_gone_comes_back():
+    def change(cells):
+        cells[1].source += "\nimport cmath"
+        return [*cells[:2], new_code_cell("first = 1"), *cells[2:4], new_raw_cell("raw"), *cells[5:]]
+
+    sources = [cell.source for cell in assembled(changed(change)).notebook.cells]
+    given = [cell.source for cell in tiny.filled().cells]
+    assert sources == [given[0], given[1] + "\nimport cmath", "first = 1", *given[2:4], *given[5:]]
+    sources = [cell.source for cell in assembled(changed(lambda cells: cells[2:])).notebook.cells]
+    assert sources == given[1:]
+
+
+NEAR = {
+    "code behind": lambda cells: [*cells[:8], new_code_cell("# It is so."), *cells[8:]],
+    "text before": lambda cells: [*cells[:7], new_markdown_cell("It is so."), *cells[7:]],
+    "next text": lambda cells: [*cells[:8], new_markdown_cell("The end. It is so.")],
+    "copied": lambda cells: [new_markdown_cell(cells[7].source + "\n\nIt is so."), *cells],
+}
+
+
+@pytest.mark.parametrize("place", NEAR)
 def test_an_answer_beside_the_untouched_question_is_put_into_it(place):
-    result = assembled(cases.beside()[place])
-    question = by_id(result.notebook)[cases.QUESTION]
-    assert question.source.startswith(by_id(cases.lab())[cases.QUESTION].source)
-    assert question.source.count("Cleo: yes.") == 1
-    assert any("stands beside its cell" in remark for remark in result.remarks)
+    stub = by_id(tiny.lab())["why"].source
+    result = assembled(changed(NEAR[place], why=stub))
+    question = by_id(result.notebook)["why"]
+    assert question.source.startswith(stub)
+    assert question.source.count("It is so.") == 1
+    assert result.remarks == ["why: the answer stands beside its cell, it was put into it"]
 
 
 def test_a_question_that_nobody_answered_stays_untouched():
-    for made in (cases.notebook(question=False), cases.lab()):
-        made.cells.insert(3, nbformat.v4.new_markdown_cell("A note, far from the question."))
-        question = by_id(assembled(cases.dump(made)).notebook)[cases.QUESTION]
-        assert question.source == by_id(cases.lab())[cases.QUESTION].source
+    stub = by_id(tiny.lab())["why"].source
+    note = new_markdown_cell("A note, far from the question.")
+    for change in (lambda cells: cells, lambda cells: [*cells[:3], note, new_code_cell("1"), *cells[3:]]):
+        assert by_id(assembled(changed(change, why=stub)).notebook)["why"].source == stub
 
 
-def test_pictures_stay_and_what_is_no_picture_does_not():
-    made = cases.lab()
-    question = by_id(made)[cases.QUESTION]
-    question.attachments = {
-        "a.png": {"image/png": cases.PIXEL, "text/html": "<script>"},
-        "b.svg": {"image/svg+xml": "<svg onload='x'>"},
-        "c.png": {"image/png": "<script>"},
-    }
-    found = by_id(assembled(cases.dump(made)).notebook)[cases.QUESTION]
-    assert found.attachments == {"a.png": {"image/png": cases.PIXEL}}
-
-
-@pytest.mark.parametrize("name", ["another", "lecture", "marks-lost"])
-def test_what_is_not_the_lab_is_refused(name):
-    case = cases.damaged()[name]
-    with pytest.raises(UnreadableError, match=case.words):
-        assembled(case.content)
-
-
-def test_own_cells_stay_behind_what_they_followed_and_deleted_ones_come_back():
-    made = cases.notebook()
-    place = next(i for i, cell in enumerate(made.cells) if cases.grade_id(cell) == "neuron")
-    made.cells.insert(place, nbformat.v4.new_code_cell("def helper(): pass"))
-    loss = next(cell for cell in made.cells if cell.source.startswith("def loss"))
-    made.cells.remove(loss)
-    sources = [cell.source for cell in assembled(cases.dump(made)).notebook.cells]
-    own = sources.index("def helper(): pass")
-    assert sources[own + 1] == cases.answers()["neuron"]
-    assert loss.source in sources
-    assert sources.index(loss.source) < sources.index(cases.answers()["gradient"])
-
-
-def test_an_edited_cell_of_the_lab_is_taken_as_it_is_and_a_test_is_not():
-    made = cases.notebook()
-    for cell in made.cells:
-        if cell.source.startswith("import matplotlib"):
-            cell.source += "\nimport math"
-        if cases.is_test(cell):
-            cell.metadata.nbgrader.points = 99
-            cell.source = "pass"
-    result = assembled(cases.dump(made))
-    assert any("import math" in cell.source for cell in result.notebook.cells)
-    tests = [cell for cell in result.notebook.cells if cases.is_test(cell)]
-    assert [cell.source for cell in tests] == [
-        cell.source for cell in cases.lab().cells if cases.is_test(cell)
-    ]
-    assert sum(cell.metadata.nbgrader.points for cell in tests) == cases.MAXIMUM
-
-
-def test_of_doubled_answers_the_last_that_is_no_stub_counts():
-    made = cases.notebook()
-    place = next(i for i, cell in enumerate(made.cells) if cases.grade_id(cell) == "neuron")
-    stub = next(cell for cell in cases.lab().cells if cases.grade_id(cell) == "neuron")
-    stub.id = "another"
-    made.cells.insert(place + 1, stub)
-    sources = [cell.source for cell in assembled(cases.dump(made)).notebook.cells]
-    assert cases.answers()["neuron"] in sources
-    assert stub.source not in sources
-
-
-@pytest.mark.parametrize(
-    "damage", [{"cells": [3, {"cell_type": "code"}, {"cell_type": "code", "source": 5}]}, {"cells": []}]
-)
-def test_damaged_cells_are_left_out(damage):
-    with pytest.raises(assemble.UnreadableError, match="none of the lab"):
-        assembled(json.dumps(damage).encode())
+def test_another_lab_is_refused():
+    with pytest.raises(HandInError, match="another lab"):
+        assembled(cases.lab())

@@ -13,18 +13,20 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
-import nbformat
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from grading.__main__ import parser
+from tests.grading import cases
+from tools import build, course
+
+ROOT = course.ROOT
 GUIDE = (ROOT / "grading" / "README.md").read_text(encoding="utf-8")
 BLOCKS = [
     (kind, textwrap.dedent(code).strip())
     for kind, code in re.findall(r"^ *```([^\n]+)\n(.*?)^ *```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
 ]
-COPIED = (
+FOLDERS = (
     "lessons",
     "labs",
     "notebooks",
@@ -35,13 +37,7 @@ COPIED = (
     "requirements",
     "LICENSES",
 )
-COPIED += ("LICENSE", "pyproject.toml", "requirements.txt")
-
-
-def needs(*modules):
-    for module in modules:
-        if importlib.util.find_spec(module) is None:
-            pytest.skip(f"{module} is not in this environment")
+FILES = ("LICENSE", "pyproject.toml", "requirements.txt")
 
 
 def _not_needed(folder, names):
@@ -50,93 +46,75 @@ def _not_needed(folder, names):
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
-    """Return a copy of the course, so that no results of a real class are touched."""
+def copy(tmp_path_factory):
+    """A copy of the course, so that no results of a real class are touched."""
     root = tmp_path_factory.mktemp("guide") / "nnlabs"
-    root.mkdir()
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=_not_needed)
-        else:
-            shutil.copyfile(ROOT / name, root / name)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, root / name, ignore=_not_needed)
+    for name in FILES:
+        shutil.copyfile(ROOT / name, root / name)
     for name in ("data", "nnlabs"):  # no command writes there; and nnlabs is installed from there
         (root / name).symlink_to(ROOT / name)
     return root
 
 
-def run(code, course):
+def run(code, folder):
     """Run lines of a shell in the course's folder; each must succeed."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(course), environment.get("PYTHONPATH", "")])
-    finished = subprocess.run(
-        ["bash", "-e", "-c", code],
-        cwd=course,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    own = {"PATH": path, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+    own["PYTEST_ADDOPTS"] = "--collect-only"  # a table of answers runs once, where it stands
+    command = ["bash", "-e", "-c", code]
+    finished = subprocess.run(command, cwd=folder, env=os.environ | own, capture_output=True, text=True)
     assert finished.returncode == 0, f"{code}\n{finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
     return finished.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="grading needs Linux or macOS")
-def test_every_command_runs_in_the_order_of_the_guide(course):
-    needs("nbgrader", "jupytext")
-    said = {}
-    changed = True
+def test_every_command_runs_in_the_order_of_the_guide(copy):
+    said, changed = {}, True
     for kind, code in BLOCKS:
         if kind == "sh" and (changed or code not in said):  # not twice for the same result
-            said[code] = run(code, course)
+            said[code] = run(code, copy)
             changed = changed and "-m grading 01" not in code
         elif kind == "python" and "Gradebook" in code:
-            run(f"python - <<'EOF'\n{code}\nEOF", course)
+            run(f"python - <<'EOF'\n{code}\nEOF", copy)
             changed = True
-    results = course / "build" / "grading" / "01_neurons"
+    results = copy / "build" / "grading" / cases.LAB
     with (results / "grades.csv").open(encoding="utf-8-sig") as stream:
         students = {row["student"]: row for row in csv.DictReader(stream)}
+    by_hand = sum(cases.QUESTIONS.values())
+    total = cases.MAXIMUM + by_hand
+    assert f"Ben has {cases.MAXIMUM} of {total}; the last {by_hand} are" in " ".join(GUIDE.split())
     assert students["ann"]["total"] == "0"
-    assert students["ben"]["xor-friends"] == "2.5", "points by hand are taken over"
-    assert students["ben"]["total"] == "18.5"
+    assert students["ben"][cases.QUESTION] == "2.5", "points by hand are taken over"
+    assert students["ben"]["total"] == f"{cases.MAXIMUM + 2.5}"
     assert (results / "report.html").is_file()
-    assert (results / "feedback" / "ann" / "01_neurons" / "01_neurons.html").is_file()
+    assert (results / "feedback" / "ann" / cases.LAB / f"{cases.LAB}.html").is_file()
     assert "0 graded, 2 unchanged" in said["python -m grading 01 build/try"]
     assert "no solutions" in said["python -m grading.release 01 --without-checks"]
-    assert "Points so far: 16 of 19" in said["python -m grading.handin build/try/ben_01_neurons.ipynb"]
-    assert (course / "build" / "release" / "01_neurons.zip").is_file()
+    told = said["python -m grading.handin build/try/ben_01_neurons.ipynb"]
+    assert f"Points so far: {cases.MAXIMUM} of {total}" in told
+    assert (copy / "build" / "release" / f"{cases.LAB}.zip").is_file()
 
 
-def test_the_guides_hidden_test_is_in_the_solution_and_not_in_the_lab(course):
-    needs("nbgrader", "jupytext")
+def test_the_guides_hidden_test_is_in_the_solution_and_not_in_the_lab(copy, monkeypatch):
     (example,) = [code for kind, code in BLOCKS if kind == "python" and "HIDDEN" in code]
-    lab = course / "lessons" / "01_neurons" / "lab.py"
-    before = lab.read_text(encoding="utf-8")
-    check = example.splitlines()[0]
+    check, *hidden = example.splitlines()
+    monkeypatch.setattr(course, "ROOT", copy)
+    lesson = course.Lesson(cases.LAB)
+    before = lesson.lab.read_text(encoding="utf-8")
     assert check in before
-    assert "python -m tools.build 01" in GUIDE
-    lab.write_text(before.replace(check, example, 1), encoding="utf-8")
-    try:
-        run("python -m tools.build --draft 01", course)
-        texts = {
-            folder: "\n".join(
-                cell.source
-                for cell in nbformat.read(course / folder / "01_neurons.ipynb", as_version=4).cells
-            )
-            for folder in ("labs", "solutions")
-        }
-        assert example in texts["solutions"]
-        assert "0.9526" not in texts["labs"]
-        assert check in texts["labs"]
-        start = "import numpy as np\nsigmoid = lambda x: 1 / (1 + np.exp(-x))\n"
-        exec(compile(start + example.removeprefix(check), "the guide's hidden test", "exec"), {})
-    finally:
-        lab.write_text(before, encoding="utf-8")
+    lesson.lab.write_text(before.replace(check, example, 1), encoding="utf-8")
+    sources = {name: [c.source for c in build.build(lesson, name).cells] for name in ("labs", "solutions")}
+    lesson.lab.write_text(before, encoding="utf-8")
+    assert example in sources["solutions"]
+    assert check in sources["labs"]
+    assert not [source for source in sources["labs"] if hidden[1] in source]
+    exec("\n".join(["import numpy as np", cases.ANSWERS["sigmoid"], *hidden]), {})
 
 
 def test_commands_that_install_or_open_a_browser_name_what_is_there():
-    looked = [
-        line for kind, code in BLOCKS if kind in ("sh install", "sh browser") for line in code.splitlines()
-    ]
+    kinds = ("sh install", "sh browser")
+    looked = [line for kind, code in BLOCKS if kind in kinds for line in code.splitlines()]
     assert len(looked) >= 6
     for line in looked:
         words = shlex.split(line)
@@ -144,37 +122,28 @@ def test_commands_that_install_or_open_a_browser_name_what_is_there():
             assert (ROOT / words[words.index("-r") + 1]).is_file()
         if words[:2] == ["git", "clone"]:
             assert words[2] in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert {kind for kind, _ in BLOCKS} == {"sh", "sh install", "sh browser", "sh container", "python"}
+    assert {kind for kind, _ in BLOCKS} == {"sh", *kinds, "sh container", "python"}
     (container,) = [code for kind, code in BLOCKS if kind == "sh container"]
     assert f"#   {container}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    needs("nbgrader", "jupyterlab")
     assert "python -m jupyter lab" in looked
     assert importlib.util.find_spec("nbgrader.server_extensions.formgrader")
 
 
-def test_options_of_the_guide_are_options_of_the_command():
-    needs("nbgrader", "jupytext")
-    command = [sys.executable, "-m", "grading", "--help"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+def test_options_files_and_modules_of_the_guide_are_there():
     table = GUIDE.partition("| option | meaning |")[2].partition("\n\n")[0]
     options = re.findall(r"`(--\w+)`", table)
     assert len(options) >= 6
-    for option in options:
-        assert option in told, option
-
-
-def test_files_and_modules_of_the_guide_are_there():
+    assert not [option for option in options if option not in parser().format_help()]
     for target in re.findall(r"\]\(([\w./]+)\)", GUIDE):
         assert (ROOT / "grading" / target).is_file(), target
-    for path in re.findall(
-        r"`((?:lessons|labs|solutions|nnlabs|tests|requirements)/[\w./-]*|Dockerfile)`", GUIDE
-    ):
+    folders = "lessons|labs|solutions|nnlabs|tests|requirements"
+    for path in re.findall(rf"`((?:{folders})/[\w./-]*|Dockerfile)`", GUIDE):
         assert (ROOT / path).exists(), path
     for module in re.findall(r"python -m ((?:tools|grading)[.\w]*)", GUIDE):
         assert importlib.util.find_spec(module), module
 
 
-def test_make_does_what_the_table_says(tmp_path):
+def test_make_does_what_the_table_says():
     """Ask make what it would run; ``-o`` takes the environments as they are."""
     if shutil.which("make") is None:
         pytest.skip("make is not installed")

@@ -1,154 +1,161 @@
-"""What the check before handing in says, and that the grader says the same."""
+"""What the check before handing in reads and says."""
 
-import copy
 import io
+import json
 import sys
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grading import handin
-from tests.grading import cases
-from tools import course
+from tests.grading import cases, tiny
+from tools import cells, course
 
-LAB = course.Lesson(cases.LAB)
+EXERCISES = {  # an answer, its check, and what is said
+    "right": ("import sys; print(1, file=sys.stderr)", "pass", "1 of 1  passed."),
+    "wrong": (
+        "class CheckFailedError(Exception): pass",
+        "raise CheckFailedError('wrong: not right yet. Hint: φ')",
+        "0 of 1  not right yet. Hint: φ",
+    ),
+    "stops": ("1 / 0", "stops", "0 of 1  your cell stops with ZeroDivisionError: division by zero"),
+    "its-check": ("", "1 / 0", "0 of 1  its check stops with ZeroDivisionError: division by zero"),
+    "later": ("", f"print('later: {handin.LATER}.')", f"0 of 1  {handin.LATER}."),
+    "edited": ("", "1", "0 of 1  its check was changed. Undo the change."),
+    "loops": ("while True: pass", "loops", "0 of 1  your cell was stopped after 2 s. Hint: is there a loop"),
+    "answered": ("", None, "0 of 3  open question: answered, a person grades it."),
+    "empty": ("", None, "0 of 3  open question: still empty. Write into this very cell."),
+}
+HANGS = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+OWN = {
+    "import nothing_of_the_kind": "A cell with imports stops with ModuleNotFoundError: No module named",
+    HANGS: "A cell was stopped after 2 s. It begins: import signal;",
+}
 
 
-def written(tmp_path, cells):
-    path = tmp_path / f"{LAB.name}.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+def written(tmp_path, made):
+    path = tmp_path / "tiny.ipynb"
+    nbformat.write(made, path)
     return path
 
 
-def marked_cells():
-    return [cell for cell in cases.lab().cells if cases.grade_id(cell)]
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What is printed about one notebook with all that can happen in it."""
+    made = []
+    for name, (answer, check, _) in EXERCISES.items():
+        text = tiny.marked(
+            new_markdown_cell, "Why?\n\n" + tiny.hide("<!--", "", " -->"), question=name, points=3
+        )
+        made += tiny.exercise(name, tiny.hide("###", answer, ""), check) if check else [text]
+    made = cells.student_version(new_notebook(cells=made))
+    for cell in made.cells:
+        name = handin.grade_id(cell)
+        cell.source = EXERCISES[name][0] if name in EXERCISES and cell.cell_type == "code" else cell.source
+        cell.source += "\n# own" if name == "edited-check" else "Because." if name == "answered" else ""
+    made.cells = [new_code_cell("import nothing_of_the_kind"), *made.cells, new_code_cell(HANGS)]
+    made.cells += cells.student_version(new_notebook(cells=tiny.exercise("behind", "1", "pass"))).cells
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")  # which has no φ
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handin, "ANSWER", 1)
+        patch.setattr(sys, "stdout", console)
+        path = written(tmp_path_factory.mktemp("名"), made)
+        before = path.read_bytes()
+        assert handin.main([str(path), "--seconds", "6"]) == 1
+    assert path.read_bytes() == before
+    console.flush()
+    return console.buffer.getvalue().decode("cp1252")
 
 
-def test_a_notebook_that_hangs_ends_in_words(tmp_path, capsys):
-    loop = nbformat.v4.new_code_cell("while True:\n    try:\n        while True: pass\n    except: pass")
-    path = written(tmp_path, [loop, *marked_cells()])
-    assert handin.main([str(path), "--seconds", "6"]) == 1
-    said = capsys.readouterr().out
-    assert "A cell was stopped after 2 s. It begins: while True:" in said
-    assert "Points so far: 0 of 19." in said
+def test_all_that_can_happen_is_told_in_words(said):
+    lines = {line.split()[0]: line for line in said.splitlines()}
+    for name, (_, _, words) in EXERCISES.items():
+        assert words.replace("φ", "\\u03c6") in lines[name]
+    for words in OWN.values():
+        assert words in said
+    assert "its check did not run, because a cell before it could not be stopped." in lines["behind"]
+    assert "Points so far: 1 of 14; up to 4 more come when it is graded.\nNot complete yet" in said
+    assert said.splitlines()[-1].startswith("Hand in exactly this file: ")
 
 
-def test_a_cell_whose_imports_fail_is_told(tmp_path, capsys):
-    path = written(tmp_path, [nbformat.v4.new_code_cell("import nothing_of_the_kind"), *marked_cells()])
-    assert handin.main([str(path)]) == 1
-    assert "A cell with imports stops with ModuleNotFoundError: No module" in capsys.readouterr().out
-
-
-def test_a_notebook_that_ends_python_is_told_in_one_line(tmp_path, capsys):
-    path = written(tmp_path, [nbformat.v4.new_code_cell("import os\nos._exit(0)"), *marked_cells()])
-    assert handin.main([str(path)]) == 1
-    said = capsys.readouterr()
-    assert said.err.splitlines()[-1].endswith("Does a cell call exit(), or need too much memory?")
-    assert "Traceback" not in said.err
-
-
-def lab_without(*grade_ids, again=None, points=None):
-    """Return the text of lab 01 without some cells, or with one twice, or with other points."""
-    notebook = cases.lab()
-    notebook.cells = [cell for cell in notebook.cells if cell.id not in grade_ids]
-    for cell in list(notebook.cells):
-        if cell.id == again:
-            notebook.cells.append(copy.deepcopy(cell))
-            notebook.cells[-1].id = "copied"
-        if points and cell.id == "train-check":
-            cell.metadata.nbgrader.points = points
-    return nbformat.writes(notebook)
+def test_a_complete_notebook_and_one_that_ends_python(tmp_path, capsys):
+    assert handin.main([str(written(tmp_path, tiny.filled()))]) == 0
+    assert "Points so far: 3 of 6; up to 3 more come when it is graded.\nComplete." in capsys.readouterr().out
+    assert handin.main([str(written(tmp_path, tiny.filled(double="import os\nos._exit(0)")))]) == 1
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].endswith("Does a cell call exit(), or need too much memory?")
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (None, "There is no file"),
-        ("", "is empty"),
-        ('{"cells": [', "not valid JSON"),
-        ("[1, 2]", "is no notebook"),
-        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}', "without cells"),
-        (b"\xff\xfe\x00", "UTF-16"),
-        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "another lab or none"),
-        (lambda: lab_without(again="train-check"), "'train-check' is there 2 times"),
-        (cases.damaged()["another"].content, "another lab"),
+        (None, "cannot be read: No such file"),
+        (b"", "is empty"),
+        (b'{"cells": [', "not valid JSON: was it cut off?"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"<<<<<<< a\n{}\n>>>>>>> b", "conflict"),
+        (b"[1, 2]", "without cells"),
+        (b'{"nbformat": 4, "cells": 3}', "without cells"),
+        (b'{"nbformat": 3, "worksheets": 5}', "old format and damaged"),
+        ("{}".encode("utf-16"), "UTF-16"),
+        (b'{"a": "\xff"}', "another encoding"),
+        (b'{"nbformat": 4, "cells": [3, {"cell_type": "code"}, {"cell_type": []}]}', "another lab or none"),
+        (tiny.dump(tiny.lab()), "another lab or none"),
     ],
 )
-def test_a_damaged_file_is_told_in_one_line(tmp_path, capsys, content, part):
-    path = tmp_path / f"{LAB.name}.ipynb"
-    content = content() if callable(content) else content
+def test_a_file_that_is_not_the_lab_is_told_in_one_line(tmp_path, capsys, content, part):
+    path = tmp_path / f"{cases.LAB}.ipynb"
     if content is not None:
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        path.write_bytes(content)
     assert handin.main([str(path)]) == 1
     said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.count("\n") == 1
+    assert (said.out, said.err.count("\n")) == ("", 1)
     assert part in said.err
 
 
+def test_the_format_of_ten_years_ago_is_read():
+    old = json.dumps(nbformat.convert(tiny.filled(), 3)).encode()
+    assert [cell.source for cell in handin.parse(old).cells] == [cell.source for cell in tiny.filled().cells]
+
+
+def test_pictures_are_kept_and_what_is_no_picture_is_not():
+    made = tiny.filled()
+    pasted = {
+        "a b.png": {"image/png": cases.PIXEL, "text/html": "<script>"},
+        "c.png": {"image/png": "<script>"},
+    }
+    made.cells[0].attachments = pasted | {"b.svg": {"image/svg+xml": "<svg onload='x'>"}}
+    found = handin.parse(tiny.dump(made)).cells[0].attachments
+    assert found == {name: {"image/png": cases.PIXEL} for name in ("a b.png", "a%20b.png")}
+
+
 @pytest.mark.parametrize(
-    ("changes", "part"),
+    ("change", "part"),
     [
-        ({"grade_ids": ["train-check"]}, "The cell 'train-check' is missing."),
-        ({"grade_ids": ["train", "train-check"]}, "The cell 'train-check' is missing."),
-        ({"points": 30}, "The points of the cell 'train-check' were changed; they are 3."),
-        ({}, None),
+        (lambda cells: cells, None),
+        (lambda cells: [c for c in cells if handin.grade_id(c) != "half-check"], "'half-check' is missing."),
+        (lambda cells: [*cells, cells[3]], "'double-check' is there 2 times. Keep only one of them."),
+        (lambda cells: cells[::-1], "The cells with the checks are not in their order."),
     ],
 )
-def test_missing_cells_and_changed_points_are_told(changes, part):
-    text = lab_without(*changes.get("grade_ids", []), points=changes.get("points"))
-    notebook = nbformat.reads(text, as_version=4)
-    expected = handin.expected_points(LAB.notebook("labs"), notebook)
-    assert sum(expected.values()) == 19
-    assert handin.complaints(notebook, expected) == ([part] if part else [])
+def test_missing_doubled_and_moved_cells_are_told(tmp_path, change, part):
+    made = tiny.filled()
+    expected = handin.expected_points(tmp_path / "tiny.ipynb", made)
+    assert expected == {"double-check": 2, "half-check": 1, "why": 3}
+    made.cells = change(made.cells)
+    (found,) = handin.complaints(made, expected) or [None]
+    assert found is part or found.endswith(part)
 
 
-def test_moved_checks_are_told():
-    notebook = cases.lab()
-    expected = handin.expected_points(LAB.notebook("labs"), notebook)
-    notebook.cells.reverse()
-    assert handin.complaints(notebook, expected) == ["The cells with the checks are not in their order."]
+def test_the_points_in_a_checkout_are_those_of_the_solution():
+    path = course.Lesson(cases.LAB).notebook("labs")
+    marks = [cell.metadata.get("nbgrader", {}) for cell in cases.solution().cells]
+    points = {mark["grade_id"]: mark["points"] for mark in marks if mark.get("grade")}
+    assert handin.expected_points(path.with_name(f"ann_{path.name}"), tiny.lab()) == points
 
 
 def test_an_unknown_lab_is_told(capsys):
     assert handin.main(["99"]) == 1
     assert "There is no lab '99' in labs/. The labs are: 01_neurons" in capsys.readouterr().err
-
-
-def test_it_can_be_told_on_any_console(monkeypatch, tmp_path):
-    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
-    monkeypatch.setattr(sys, "stdout", console)
-    monkeypatch.setattr(handin, "check", lambda *_: print("where is ψ?") or 0)
-    assert handin.main([str(tmp_path / "名.ipynb")]) == 0
-    console.flush()
-    assert console.buffer.getvalue().startswith(b"where is \\u03c8?")
-
-
-def test_the_check_reads_every_notebook_that_the_grader_reads():
-    for case in (*cases.honest().values(), *cases.edited().values(), *cases.hostile().values()):
-        assert handin.read_cells(case.content)
-    for name in ("not-json", "no-bytes", "nested", "no-cells", "utf-16", "conflict"):
-        with pytest.raises(handin.UnreadableError):
-            handin.read_cells(cases.damaged()[name].content)
-
-
-@pytest.mark.parametrize("name", ["wrong", "stderr", "pictures", "version-4-2", "beside"])
-def test_the_grader_gives_the_points_that_the_check_before_has_told(graded, tmp_path, name):
-    path = tmp_path / f"{LAB.name}.ipynb"
-    path.write_bytes(graded.file(name).read_bytes())
-    notebook = handin.read(path)
-    expected = handin.expected_points(path, notebook)
-    assert handin.complaints(notebook, expected) == []
-    executed, changed = handin.validate(path, 900, 300, lambda: None)
-    row = graded.row(name)
-    for verdict in handin.verdicts(executed, expected, changed, 300):
-        if verdict.name != cases.QUESTION:
-            assert f"{verdict.reached:g}" == row[verdict.name], (verdict, row)
-
-
-@pytest.mark.parametrize("name", ["another", "lecture", "marks-lost", "utf-16", "conflict", "nested"])
-def test_what_the_check_refuses_the_grader_refuses(graded, tmp_path, name, capsys):
-    path = tmp_path / f"{LAB.name}.ipynb"
-    path.write_bytes(graded.file(name).read_bytes())
-    assert handin.main([str(path)]) == 1
-    assert graded.row(name)["status"] == "not graded"
