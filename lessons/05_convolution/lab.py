@@ -1,21 +1,23 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.4, cpu: 0.6}
+#     minutes: {smoke: 0.3, cpu: 0.5}
 # ---
 
 # %% [markdown]
 # # Lab 05: convolution
 #
-# You write the layers of a convolutional network with NumPy: padding, convolution with stride and channels,
-# pooling. Each must give what Keras gives. Then you choose a kernel by hand, and build a small network that
-# reads digits.
+# The lecture gave you the convolution layer, pooling, and their gradients for one channel. Here you go one
+# step further with each: kernels that are no squares and have gaps, a padding of your own on each side, a
+# pooling between mean and maximum, the way back through a layer with stride, and a gradient with two faults.
+# At the end your functions send a signal forward and backward through a trained network, and fool it.
 #
 # **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
 # below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
-# with the course's own version, so every later cell still runs. The lecture is
-# [`../notebooks/05_convolution.ipynb`](../notebooks/05_convolution.ipynb). Close it while you write, and
-# compare afterwards.
+# with the course's own version, so every later cell still runs.
+#
+# **You need:** [the lecture](../notebooks/05_convolution.ipynb), the backward pass of lesson 03, NumPy's
+# slices, paper and pencil. About three hours.
 
 # %%
 from nnlabs import data, plots, runtime
@@ -23,33 +25,37 @@ from nnlabs.checks import convolution as check
 
 budget = runtime.setup(seed=1)
 # %%
+from itertools import product
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import tensorflow as tf
 from numpy.lib.stride_tricks import sliding_window_view
 
 # %% [markdown]
-# ## 1. The size of the output
+# ## 1. Places for a kernel with gaps
 #
-# An axis of `h` pixels gets `p` zeros on *both* sides. A kernel of size `f` moves over it with stride `s`. At
-# how many places does it stop?
+# A **dilated** kernel (Yu & Koltun, 2016) has gaps: two neighbouring weights look at pixels that are
+# `dilation` apart. Dilation 1 is the ordinary kernel.
 #
-# $$\left\lfloor \frac{h + 2p - f}{s} \right\rfloor + 1$$
-#
-# Return an integer.
+# An axis of `h` pixels gets `before` zeros before it and `after` zeros after it. A kernel of `f` weights with
+# this dilation moves over it with the given stride. At how many places does it fit? Return an integer.
 #
 # <details><summary>Hint</summary>
 #
-# `7 / 2` is `3.5`, `7 // 2` is `3`.
+# Draw a kernel of 3 weights with dilation 2. How many pixels lie between its first and its last weight, both
+# included?
 #
 # </details>
 
 
 # %% exercise="output-size"
-def output_size(h, f, p, s):
-    """Return the number of places of a kernel of size f on h pixels with padding p and stride s."""
+def output_size(h, f, before, after, stride, dilation):
+    """Return at how many places a dilated kernel of f weights fits on h pixels with zeros on both sides."""
     ### BEGIN SOLUTION
-    return (h + 2 * p - f) // s + 1
+    reach = dilation * (f - 1) + 1  # pixels from the first weight to the last
+    return (before + h + after - reach) // stride + 1
     ### END SOLUTION
 
 
@@ -57,150 +63,80 @@ def output_size(h, f, p, s):
 output_size = check.output_size(output_size)
 
 # %% [markdown]
-# ## 2. The number of parameters
+# ## 2. Which pixels does a neuron see?
 #
-# A convolution layer has `n` filters of size `f` × `f`, each with a bias. Its input has the shape
-# `(h, w, c)`. How many parameters does the layer have? (You may not need every argument.)
+# The lecture counted the pixels of a receptive field. Now say *which* they are. Take one axis and a stack of
+# layers; each is a triple `(f, s, p)`: size of its kernel or patch, stride, and zeros *before* the axis. The
+# first layer stands first in the list. All places count from 0.
+#
+# For the neuron at place `j` of the last layer return the first and the last pixel of the image that it sees,
+# as a pair. A pixel may be negative: it is then one of the zeros of the padding. Do not cut it off.
 #
 # <details><summary>Hint</summary>
 #
-# First count the weights of *one* filter. It is as deep as the input. Then its bias. Then all filters.
+# 1. Do it by hand for one layer: with `f = 3`, `s = 2`, `p = 1`, where does the kernel of place 5 begin and
+#    end?
+# 2. Then put a second layer on top. From which end of the list do you have to start?
 #
 # </details>
 
 
-# %% exercise="parameter-count"
-def parameter_count(h, w, c, f, n):
-    """Return the number of parameters of n filters (f, f) with biases on an input (h, w, c)."""
+# %% exercise="seen"
+def seen(layers, j):
+    """Return the first and the last pixel that place j of the last layer of the list sees, as a pair."""
     ### BEGIN SOLUTION
-    return (f * f * c + 1) * n
+    first = last = j
+    for f, s, p in reversed(layers):
+        first, last = first * s - p, last * s - p + f - 1
+    return first, last
     ### END SOLUTION
 
 
-# %% check="parameter-count" points=1
-parameter_count = check.parameter_count(parameter_count)
+# %% check="seen" points=2
+seen = check.seen(seen)
 
 # %% [markdown]
-# Keras agrees on a layer that is not in the check:
-
-# %%
-layer = keras.layers.Conv2D(20, 5, strides=2)
-layer.build((None, 32, 48, 6))
-print("output ", layer.compute_output_shape((1, 32, 48, 6)))
-print("formula", (1, output_size(32, 5, 0, 2), output_size(48, 5, 0, 2), 20))
-print("parameters", layer.count_params(), "formula", parameter_count(32, 48, 6, 5, 20))
-
-# %% [markdown]
-# ## 3. Padding for SAME
+# ## 3. The whole convolution layer
 #
-# With `padding="same"` Keras gives an output of $\lceil h/s \rceil$ rows. For this it needs
+# This layer has all that the lecture left out. Height and width may differ in everything:
 #
-# $$P = \max\left(0,\; \left(\left\lceil \tfrac{h}{s} \right\rceil - 1\right) s + f - h\right)$$
-#
-# rows of zeros, $\lfloor P/2 \rfloor$ of them above and the others below. The same holds for the columns,
-# with $w$ in place of $h$; the larger part is on the right.
-#
-# Pad the batch `x` of shape `(batch, h, w, c)` with zeros. The batch and the channels stay as they are.
-#
-# <details><summary>Hint</summary>
-#
-# `np.pad(x, pairs)` takes a list with one pair (before, after) for *each* of the four axes. A small function
-# inside yours that returns the pair for one axis saves you from writing the formula twice. Rounding up
-# without floats: `-(-h // s)`.
-#
-# </details>
-
-
-# %% exercise="pad-same"
-def pad_same(x, f, s):
-    """Return x (batch, h, w, c) with the zeros of padding="same" for kernels (f, f) and stride s."""
-
-    ### BEGIN SOLUTION
-    def pair(size):
-        total = max(0, (-(-size // s) - 1) * s + f - size)
-        return total // 2, total - total // 2
-
-    return np.pad(x, [(0, 0), pair(x.shape[1]), pair(x.shape[2]), (0, 0)])
-    ### END SOLUTION
-
-
-# %% check="pad-same" points=2
-pad_same = check.pad_same(pad_same)
-
-# %% [markdown]
-# **Before you run the next cell, what do you expect?** A kernel of size 4, stride 1: how many zeros are on
-# each side of this image of ones?
-
-# %%
-print(pad_same(np.ones((1, 3, 4, 1)), f=4, s=1)[0, :, :, 0].astype(int))
-
-# %% [markdown]
-# ## 4. One channel
-#
-# Write the cross-correlation of an image $I$ of shape $(h, w)$ with a kernel $K$ of shape $(f, f)$, without
-# padding, and **without a Python loop over the pixels** (one over the few places of the kernel is allowed):
-#
-# $$(K * I)(i, j) = \sum_{m, n} K(m, n)\, I(i + m, j + n)$$
-#
-# The result has the shape $(h - f + 1, w - f + 1)$.
-#
-# <details><summary>Hint</summary>
-#
-# `sliding_window_view(image, kernel.shape)` has the shape $(h - f + 1, w - f + 1, f, f)$. Which axes does it
-# share with the kernel? `np.tensordot(a, b, axes=k)` multiplies and sums over the last `k` axes of `a` and
-# the first `k` of `b`.
-#
-# </details>
-
-
-# %% exercise="cross-correlate"
-def cross_correlate(image, kernel):
-    """Return the cross-correlation of image (h, w) with kernel (f, f), shape (h - f + 1, w - f + 1)."""
-    ### BEGIN SOLUTION
-    return np.tensordot(sliding_window_view(image, kernel.shape), kernel, axes=2)
-    ### END SOLUTION
-
-
-# %% check="cross-correlate" points=3
-cross_correlate = check.cross_correlate(cross_correlate)
-
-# %% [markdown]
-# ## 5. The convolution layer
-#
-# Now all of it, for a batch of images with channels:
-#
-# $$z(x, y, k) = \sum_c \sum_m \sum_n F_k^c(m, n) \cdot img^c(s\,x + m,\; s\,y + n) + b_k$$
-#
-# | | shape |
+# | | |
 # | --- | --- |
-# | `x` | $(batch, h, w, c)$ |
-# | `kernels` | $(f, f, c, N)$: `kernels[m, n, c, k]` is $F_k^c(m, n)$ |
+# | `x` | images, $(batch, h, w, c)$ |
+# | `kernels` | $(f_h, f_w, c, N)$: `kernels[m, n, c, l]` is $F_l^c(m, n)$ |
 # | `bias` | $(N,)$ |
-# | result | $(batch, h', w', N)$ |
+# | `stride` | $(s_h, s_w)$ |
+# | `padding` | `((top, bottom), (left, right))`: how many zeros are added on each side |
+# | `dilation` | $(d_h, d_w)$ |
 #
-# `stride` is a number, `padding` is `"valid"` or `"same"`. There is no activation. Again without a loop over
-# the pixels.
+# With $x$ after the padding, the result, of the shape $(batch, h', w', N)$, is
+#
+# $$a(i, j, l) = \sum_c \sum_m \sum_n F_l^c(m, n)\; x^c(s_h\, i + d_h\, m,\;\; s_w\, j + d_w\, n) + b_l.$$
+#
+# There is no activation. Do not loop over the pixels in Python (a loop over the few places of the kernel is
+# allowed).
 #
 # <details><summary>Hint</summary>
 #
-# 1. If the padding is `"same"`, use your `pad_same`.
-# 2. `sliding_window_view(x, (f, f), axis=(1, 2))` has the shape $(batch, \cdot, \cdot, c, f, f)$.
-# 3. Keep every `stride`-th window, along both axes.
-# 4. The kernels have the channel *after* the two axes of the patch, the windows have it *before*.
-#    `np.moveaxis` moves an axis. Then one tensor product over three axes.
+# 1. Begin with the lecture's layer and make it rectangular. Then the padding, the stride, and last the
+#    dilation; the check tells which of them is wrong.
+# 2. For the dilation: cut windows as long as the reach of exercise 1. Which pixels in such a window meet a
+#    weight?
+# 3. A window and the kernels can be contracted with `np.einsum` or `np.tensordot`: write down the axes of
+#    both first.
 #
 # </details>
 
 
 # %% exercise="conv2d"
-def conv2d(x, kernels, bias, stride, padding):
-    """Return the convolution layer's output: x (batch, h, w, c), kernels (f, f, c, N), bias (N,)."""
+def conv2d(x, kernels, bias, stride, padding, dilation):
+    """Return the output (batch, h', w', N) of the layer described above."""
     ### BEGIN SOLUTION
-    f = kernels.shape[0]
-    if padding == "same":
-        x = pad_same(x, f, stride)
-    windows = sliding_window_view(x, (f, f), axis=(1, 2))[:, ::stride, ::stride]
-    return np.tensordot(np.moveaxis(windows, 3, 5), kernels, axes=3) + bias
+    x = np.pad(x, [(0, 0), *padding, (0, 0)])
+    reach = [d * (f - 1) + 1 for d, f in zip(dilation, kernels.shape, strict=False)]
+    windows = sliding_window_view(x, reach, axis=(1, 2))  # (batch, ., ., c, reach, reach)
+    windows = windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+    return np.einsum("bijcmn,mncl->bijl", windows, kernels, optimize=True) + bias
     ### END SOLUTION
 
 
@@ -208,171 +144,280 @@ def conv2d(x, kernels, bias, stride, padding):
 conv2d = check.conv2d(conv2d)
 
 # %% [markdown]
-# Against Keras, on 90 layers with random kernels and biases:
+# Against Keras, on layers with random kernels and biases. (Keras has `dilation_rate`, which it does not
+# combine with strides, and a layer `ZeroPadding2D` that takes your `padding`.)
 
 # %%
-from itertools import product
-
 rng = np.random.default_rng(1)
+settings = [((s, 1 + s % 2), (1, 1)) for s in (1, 2, 3)] + [((1, 1), (d, 1 + d % 2)) for d in (1, 2, 3)]
 differences = []
-for f, s, padding, c in product(range(1, 6), range(1, 4), ["valid", "same"], [1, 3, 8]):
-    layer = keras.layers.Conv2D(4, f, strides=s, padding=padding, bias_initializer="random_normal")
-    x = rng.normal(size=(2, 11, 14, c)).astype("float32")
+for (stride, dilation), size, padding in product(
+    settings, [(3, 2), (1, 4)], [((0, 0), (0, 0)), ((2, 0), (1, 3))]
+):
+    layer = keras.layers.Conv2D(
+        4, size, strides=stride, dilation_rate=dilation, bias_initializer="random_normal"
+    )
+    x = rng.normal(size=(2, 11, 14, 3)).astype("float32")
     with keras.device("cpu:0"):  # graphics cards round more coarsely
-        theirs = keras.ops.convert_to_numpy(layer(x))
+        theirs = keras.ops.convert_to_numpy(layer(keras.layers.ZeroPadding2D(padding)(x)))
     K, b = (keras.ops.convert_to_numpy(weight) for weight in layer.weights)
-    differences.append(np.abs(conv2d(x, K, b, s, padding) - theirs).max())
+    ours = conv2d(x, K, b, stride, padding, dilation)
+    rows = output_size(11, size[0], *padding[0], stride[0], dilation[0])
+    assert ours.shape[1] == rows, "your two functions disagree about the number of rows"
+    differences.append(np.abs(ours - theirs).max())
 print(len(differences), "layers")
 runtime.result("lab_conv2d_largest_difference_to_keras", max(differences), at_most=1e-5)
 
 # %% [markdown]
-# ### How fast is it?
+# (A difference of exactly 0 is no mistake: if both add the products in the same order, they also round alike.
+# In another order the difference is near $10^{-6}$.)
 #
-# The same layer with loops over images, rows, columns and filters, as one would write it first:
-
+# And your exercise 2, by an experiment: images of one row with one bright pixel each go through a stack of
+# layers. **Before you run the next cell:** which pixels does place 1 of the top see, in a convolution of 3
+# with padding 1, a pooling of 2 with stride 2, and a convolution of 3 with stride 2 and padding 1?
 
 # %%
-def conv2d_loop(x, kernels, bias):
-    f = kernels.shape[0]
-    shape = (x.shape[0], x.shape[1] - f + 1, x.shape[2] - f + 1, kernels.shape[3])
-    output = np.zeros(shape, x.dtype)
-    for b, i, j, k in np.ndindex(shape):
-        output[b, i, j, k] = np.sum(x[b, i : i + f, j : j + f] * kernels[..., k]) + bias[k]
-    return output
-
+stack = [(3, 1, 1), (2, 2, 0), (3, 2, 1)]
+signal = np.eye(16)[:, None, :, None]  # 16 images of 1 x 16 pixels
+for f, s, p in stack:
+    signal = conv2d(signal, np.ones((1, f, 1, 1)), np.zeros(1), (1, s), ((0, 0), (p, p)), (1, 1))
+for j in range(signal.shape[2]):
+    noticed = np.flatnonzero(signal[:, 0, j, 0])
+    first, last = seen(stack, j)
+    print(f"place {j} noticed the pixels {noticed[0]} to {noticed[-1]}, your answer: {first} to {last}")
+    assert (noticed[0], noticed[-1]) == (max(first, 0), min(last, 15)), "the experiment says something else"
 
 # %% [markdown]
-# **Before you run the next cell, what do you expect?** It times the loop, your version, and Keras's layer,
-# called directly and in a compiled model. Yours and Keras's take turns; the first five rounds do not count,
-# and of the others we take the shortest. Yours should take no more than 3 times as long as the faster of
-# Keras's two.
-
-# %%
-import time
-
-x = rng.normal(size=(32, 28, 28, 8)).astype("float32")
-with keras.device("cpu:0"):
-    model = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Conv2D(16, 3)])
-    K, b = (keras.ops.convert_to_numpy(weight) for weight in model.weights)
-    functions = {
-        "yours": lambda: conv2d(x, K, b, 1, "valid"),
-        "Keras, called directly": lambda: keras.ops.convert_to_numpy(model.layers[0](x)),
-        "Keras, compiled": lambda: model.predict_on_batch(x),
-    }
-    rounds = {name: [] for name in functions}
-    for _ in range(65):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            rounds[name].append(time.perf_counter() - start)
-start = time.perf_counter()
-conv2d_loop(x, K, b)
-print(f"{'loop':22} {1000 * (time.perf_counter() - start):8.2f} ms")
-shortest = {name: min(times[5:]) for name, times in rounds.items()}
-for name, seconds in shortest.items():
-    print(f"{name:22} {1000 * seconds:8.2f} ms")
-
-# %%
-fastest = min(shortest["Keras, called directly"], shortest["Keras, compiled"])
-runtime.result("lab_conv2d_time_ratio_to_keras", shortest["yours"] / fastest, at_most=3)
-
-# %% [markdown]
-# ## 6. Max and mean pooling
+# ## 4. A pooling between mean and maximum
 #
-# Write pooling for a batch `x` of shape `(batch, h, w, c)`. The patches have `size` × `size` pixels and move
-# by `stride`; `mode` is `"max"` or `"mean"`. Each channel is pooled by itself. A patch that does not fit at
-# the lower or right edge is dropped, as with `"valid"`. No loop over the pixels.
+# Mean pooling lets the weak values drown the strong one; max pooling forgets all but one. Zeiler & Fergus
+# (2013) choose one value of the patch *at random*, the value $v_i$ with the probability
+# $\pi_i = v_i / \sum_k v_k$, and use the expected value of this choice when the network is tested:
+#
+# $$\sum_i \pi_i\, v_i .$$
+#
+# Write this second form. The values are those after a ReLU, so none is negative. A patch of zeros gives 0.
+# `size` and `stride` are pairs (for rows, for columns). Each channel is pooled by itself, and a patch that
+# does not fit is dropped. No loop over the pixels.
 #
 # <details><summary>Hint</summary>
 #
-# The windows are those of exercise 5. Over which axes do you take the maximum or the mean?
+# 1. Put the formula for $\pi_i$ into the sum: one fraction. Which two sums does each patch need?
+# 2. For the patch of zeros look at `np.where`, or at the argument `where` of `np.divide`.
 #
 # </details>
 
 
-# %% exercise="pool"
-def pool(x, size, stride, mode):
-    """Return x (batch, h, w, c) pooled over patches (size, size); mode is "max" or "mean"."""
+# %% exercise="weighted-pool"
+def weighted_pool(x, size, stride):
+    """Return x (batch, h, w, c) pooled as described above over patches of size = (rows, columns)."""
     ### BEGIN SOLUTION
-    windows = sliding_window_view(x, (size, size), axis=(1, 2))[:, ::stride, ::stride]
-    return windows.max(axis=(4, 5)) if mode == "max" else windows.mean(axis=(4, 5))
+    windows = sliding_window_view(x, size, axis=(1, 2))[:, :: stride[0], :: stride[1]]
+    total = windows.sum(axis=(4, 5))
+    return (windows**2).sum(axis=(4, 5)) / np.where(total > 0, total, 1)
     ### END SOLUTION
 
 
-# %% check="pool" points=3
-pool = check.pool(pool)
+# %% check="weighted-pool" points=2
+weighted_pool = check.weighted_pool(weighted_pool)
 
 # %% [markdown]
-# A photo, pooled more and more. **Look at** the dark legs and the light background: which of the two
-# does max pooling keep? And mean pooling?
+# A patch as large as the image makes one number of each channel: **global** pooling, with which newer
+# networks end. Here are the three poolings on the *darkness* of a photo, so that the bird is the signal.
+# **Look at** the legs.
 
 # %%
-photo = data.photos().x_train[38:39] / 255  # a flamingo, a batch of one
-figure, axes = plt.subplots(1, 5, figsize=(8, 2.1))
-axes[0].imshow(photo[0])
-axes[0].set_title("160 × 160")
-for i, (mode, size) in enumerate([("max", 4), ("max", 8), ("mean", 4), ("mean", 8)], start=1):
-    axes[i].imshow(pool(photo, size, size, mode)[0], interpolation="nearest")
-    axes[i].set_title(f"{mode}, {size} × {size}")
-for ax in axes:
+dark = 1 - data.photos().x_train[38:39] / 255  # a flamingo, a batch of one
+assert weighted_pool(dark, dark.shape[1:3], (1, 1)).shape == (1, 1, 1, 3)
+pooled = {
+    "photo": dark,
+    "mean": keras.ops.convert_to_numpy(keras.ops.average_pool(dark, 8)),
+    "weighted": weighted_pool(dark, (8, 8), (8, 8)),
+    "max": keras.ops.convert_to_numpy(keras.ops.max_pool(dark, 8)),
+}
+figure, axes = plt.subplots(1, 4, figsize=(8, 2.3))
+for ax, (name, values) in zip(axes, pooled.items(), strict=True):
+    ax.imshow(1 - values[0], interpolation="nearest")
+    ax.set_title(name if name == "photo" else f"{name}, 8 × 8")
     ax.axis("off")
 plots.show(
-    "A photo of a flamingo on white, and four pooled versions. With max pooling the thin legs fade away into "
-    "the white background; with mean pooling they stay as a grey line."
+    "A photo of a flamingo, and three pooled versions of its darkness: with the mean the thin legs are pale, "
+    "with the maximum they are wide and dark, with the weighted pooling they are between the two."
 )
 
 # %% [markdown]
-# Max pooling keeps what is *bright*. In a network the values are not brightness but answers of filters: what
-# stays is the strongest answer in each patch.
+# ## 5. Derive it: the way back through a layer with stride
 #
-# ## 7. A kernel by hand
+# In lesson 03 the signal went back through a dense layer, $s = W^\top \delta$. Here is the layer of exercise
+# 3, without padding and dilation:
 #
-# Choose a $3 \times 3$ kernel that finds **vertical edges from dark (left) to bright (right)**:
+# $$a(i, j, l) = \sum_c \sum_m \sum_n F_l^c(m, n)\; x^c(s_h\, i + m,\;\; s_w\, j + n) + b_l.$$
 #
-# - where nothing changes the output is 0;
-# - at such an edge the output is positive, never negative;
-# - at horizontal edges the output is 0.
+# Let $G(i, j, l) = \partial \ell / \partial a(i, j, l)$. **Derive** the formula of
+# $\partial \ell / \partial x^c(p, q)$ with pencil and paper, and then write it: `G` has the shape
+# $(batch, h', w', N)$, the kernels $(f_h, f_w, c, N)$, and the result $(batch, h, w, c)$, where `size` is the
+# pair $(h, w)$ of the image. With a stride the last rows or columns may have been seen by no window. No loop
+# over the pixels.
 #
-# There are many right answers.
+# <details><summary>Hint 1</summary>
 #
-# <details><summary>Hint</summary>
+# The rule for paths that branch: the pixel $(p, q)$ gets something from every output that has used it. Which
+# pairs $(i, m)$ lead to row $p$?
 #
-# "Right minus left" in one row. Then think about the two other rows.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Instead of collecting for each pixel, hand out: let *one* weight $(m, n)$ of the kernel give its part to all
+# pixels that it has met, for all places at once. Which rows of the image has it met? They are a slice with a
+# step.
+#
+# </details>
+# <details><summary>Hint 3</summary>
+#
+# What arrives at one place, for the weight $(m, n)$, is a sum over the filters: a matrix product of `G`,
+# whose last axis is $N$, with a matrix made of `kernels[m, n]`, which has the shape $(c, N)$.
 #
 # </details>
 
 
-# %% exercise="edge-kernel"
-def edge_kernel():
-    """Return a (3, 3) array that is positive at vertical edges from dark to bright."""
+# %% exercise="image-gradient"
+def image_gradient(G, kernels, stride, size):
+    """Return the derivative of the loss by the image (batch, h, w, c) from the one by the output, G."""
     ### BEGIN SOLUTION
-    return np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    (s, t), (rows, columns) = stride, G.shape[1:3]
+    gradient = np.zeros((len(G), *size, kernels.shape[2]))
+    for m, n in np.ndindex(kernels.shape[:2]):
+        down, right = slice(m, m + s * rows, s), slice(n, n + t * columns, t)  # the pixels it has met
+        gradient[:, down, right] += G @ kernels[m, n].T
+    return gradient
     ### END SOLUTION
 
 
-# %% check="edge-kernel" points=2
-edge_kernel = check.edge_kernel(edge_kernel)
+# %% check="image-gradient" points=4
+image_gradient = check.image_gradient(image_gradient)
+
+# %% [markdown]
+# This map from a small table to a large one is a layer of its own, the **transposed convolution**. Decoders
+# and generators use it to make an image larger (lessons 09 to 12). Keras's `Conv2DTranspose` must agree:
 
 # %%
-tiger = data.photos().x_train[74].mean(axis=-1) / 255  # a tiger, grey
-kernel = edge_kernel()
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.8))
-axes[0].imshow(tiger)
-axes[1].imshow(np.maximum(0, cross_correlate(tiger, kernel)))
-axes[2].imshow(np.maximum(0, cross_correlate(tiger, kernel.T)))
-for ax, title in zip(axes, ["photo", "your kernel and ReLU", "your kernel, transposed"], strict=True):
-    ax.set_title(title)
+small = rng.normal(size=(2, 5, 6, 4)).astype("float32")
+layer = keras.layers.Conv2DTranspose(3, (3, 4), strides=(2, 3), use_bias=False)
+theirs = keras.ops.convert_to_numpy(layer(small))
+K = keras.ops.convert_to_numpy(layer.kernel)  # (f_h, f_w, channels out, channels in)
+assert np.allclose(image_gradient(small, K, (2, 3), theirs.shape[1:3]), theirs, atol=1e-5)
+print("small", small.shape, "-> large", theirs.shape)
+
+# %% [markdown]
+# **Before you run the next cell, what do you expect?** A small table of ones and a kernel of ones: every
+# pixel of the large table counts the windows that contain it. The stride is 2, the kernel has size 3, or 4.
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(7, 3.2))
+for ax, f in zip(axes, (3, 4), strict=True):
+    side = 2 * 5 + f
+    counts = image_gradient(np.ones((1, 6, 6, 1)), np.ones((f, f, 1, 1)), (2, 2), (side, side))[0, :, :, 0]
+    ax.imshow(counts, vmin=0, vmax=4)
+    for (row, column), count in np.ndenumerate(counts):
+        ink = "black" if count > 2 else "white"
+        ax.text(column, row, f"{count:.0f}", ha="center", va="center", fontsize=8, color=ink)
+    ax.set_title(f"kernel {f} × {f}, stride 2")
     ax.axis("off")
 plots.show(
-    "A tiger in grey. With the kernel and ReLU, bright lines at vertical edges from dark to bright, as "
-    "beside the stripes; with the transposed kernel, at horizontal edges from dark (above) to bright (below)."
+    "Two tables of counts. Kernel 3: inside, the counts 1, 2 and 4 alternate like a chessboard. Kernel 4: "
+    "inside, all counts are 4."
 )
 
 # %% [markdown]
-# **Look at** one stripe: only one of its two sides is bright, because ReLU removes the edges from bright to
-# dark. How would you get the other side?
+# The pattern on the left is known from generated images as the *checkerboard artefact* (Odena, Dumoulin &
+# Olah, 2016). A kernel whose size is a multiple of the stride has none.
 #
-# ## 8. A network with exactly 7,018 parameters
+# ## 6. Find the fault: the way back through max pooling
+#
+# A colleague wrote the gradient of max pooling. `G` is the derivative of the loss by the pooled values. A
+# patch gives its `G` to its maximum; of several equal ones the *first* gets all of it, row by row from the
+# upper left, as in Keras on TensorFlow.
+
+
+# %%
+def faulty_max_pool_gradient(x, G, size, stride):
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(G.shape[1:3]):
+        rows = slice(i * stride, i * stride + size)
+        columns = slice(j * stride, j * stride + size)
+        patch = x[:, rows, columns]  # (batch, size, size, c)
+        winner = patch == patch.max(axis=(1, 2), keepdims=True)
+        gradient[:, rows, columns] = winner * G[:, i : i + 1, j : j + 1]
+    return gradient
+
+
+# %% [markdown]
+# The first test passed, so the function was used. But look at the two others:
+
+
+# %%
+def compare_with_tape(max_pool_gradient, x, size, stride):
+    """Return the largest difference to TensorFlow's gradient of max pooling."""
+    x = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        pooled = tf.nn.max_pool2d(x, size, stride, "VALID")
+        G = np.random.default_rng(1).normal(size=pooled.shape)
+        loss = tf.reduce_sum(G * pooled)
+    return np.abs(max_pool_gradient(x.numpy(), G, size, stride) - tape.gradient(loss, x).numpy()).max()
+
+
+noise = rng.normal(size=(2, 9, 9, 3))
+TESTS = {
+    "noise, patches 2 × 2, stride 2:     ": (noise, 2, 2),
+    "noise, patches 3 × 3, stride 2:     ": (noise, 3, 2),
+    "after ReLU, patches 2 × 2, stride 2:": (np.maximum(0, noise), 2, 2),
+}
+for name, test in TESTS.items():
+    print(name, f"largest difference {compare_with_tape(faulty_max_pool_gradient, *test):.2f}")
+
+# %% [markdown]
+# Two lines are wrong. Why does the first test not see it? Write the function as it should be.
+#
+# <details><summary>Hint 1</summary>
+#
+# What is different about the patches of the second test? And about the values of the third?
+#
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Print `gradient` after each round for one channel of 3 × 3 pixels, patches of 2 × 2 and stride 1. For the
+# third test, take a patch of zeros: how many winners does it have?
+#
+# </details>
+
+
+# %% exercise="max-pool-gradient"
+def max_pool_gradient(x, G, size, stride):
+    """Return the derivative of the loss by x (batch, h, w, c), from the one by the pooled values, G."""
+    ### BEGIN SOLUTION
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(G.shape[1:3]):
+        rows = slice(i * stride, i * stride + size)
+        columns = slice(j * stride, j * stride + size)
+        patch = x[:, rows, columns]
+        first = patch.reshape(len(x), size * size, -1).argmax(
+            axis=1
+        )  # of equal values argmax takes the first
+        winner = np.arange(size * size)[:, None] == first[:, None]  # (batch, size * size, c)
+        gradient[:, rows, columns] += winner.reshape(patch.shape) * G[:, i : i + 1, j : j + 1]
+    return gradient
+    ### END SOLUTION
+
+
+# %% check="max-pool-gradient" points=3
+max_pool_gradient = check.max_pool_gradient(max_pool_gradient)
+
+# %%
+for name, test in TESTS.items():
+    print(name, f"largest difference {compare_with_tape(max_pool_gradient, *test):.0e}")
+
+# %% [markdown]
+# ## 7. A network with exactly 7,018 parameters
 #
 # Build this network for images of $28 \times 28 \times 1$ with `keras.Sequential`:
 #
@@ -421,7 +466,7 @@ small_cnn = check.small_cnn(small_cnn)
 
 # %%
 mnist = data.mnist()
-images = budget.pick(smoke=3000, cpu=60_000)
+images = budget.pick(smoke=1000, cpu=60_000)
 x_train, x_test = (x[..., None].astype("float32") / 255 for x in (mnist.x_train[:images], mnist.x_test))
 keras.utils.set_random_seed(1)
 model = small_cnn()
@@ -433,63 +478,162 @@ runtime.result("small_cnn_test_accuracy", test_accuracy, at_least=0.97)
 # %% [markdown]
 # ### Your layers, Keras's weights
 #
-# The network is made of operations that you have written. Put them together with the trained weights: the
-# probabilities must be the same.
+# You have written what this network needs, forward and backward. Put it together with the trained weights.
+# Forward:
 
 # %%
 K1, b1, K2, b2, W, b = (keras.ops.convert_to_numpy(weight) for weight in model.weights)
-x = x_test[:100]
-h = pool(np.maximum(0, conv2d(x, K1, b1, 1, "same")), 2, 2, "max")
-h = pool(np.maximum(0, conv2d(h, K2, b2, 1, "valid")), 2, 2, "max")
-a = h.reshape(len(h), -1) @ W + b
-probabilities = np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
+NONE, ONE, AROUND = (
+    ((0, 0), (0, 0)),
+    (1, 1),
+    ((1, 1), (1, 1)),
+)  # no padding; stride or dilation 1; SAME for 3 x 3
+
+
+def halve(h):  # max pooling 2 x 2, for an even number of rows and columns
+    return h.reshape(len(h), h.shape[1] // 2, 2, h.shape[2] // 2, 2, -1).max(axis=(2, 4))
+
+
+def forward(x):
+    """Return the probabilities, and what each layer gave."""
+    h1 = np.maximum(0, conv2d(x, K1, b1, ONE, AROUND, ONE))
+    h2 = halve(h1)
+    h3 = np.maximum(0, conv2d(h2, K2, b2, ONE, NONE, ONE))
+    h4 = halve(h3)
+    a = h4.reshape(len(x), -1) @ W + b
+    exponentials = np.exp(a - a.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True), (h1, h2, h3, h4)
+
+
+# %%
+some = np.random.default_rng(1).choice(len(x_test), budget.pick(smoke=20, cpu=200), replace=False)
+x, y = x_test[some], mnist.y_test[some]
+probabilities, outputs = forward(x)
 difference = np.abs(probabilities - keras.ops.convert_to_numpy(model(x))).max()
 print(f"largest difference of {probabilities.size} probabilities: {difference:.0e}")
 assert difference < 1e-3, "the same weights should give the same probabilities"
 
+# %% [markdown]
+# And backward, from the cross-entropy to the pixels. The first line is lesson 03's $\delta = f(x) - e(y)$.
+
+
+# %%
+def backward(probabilities, outputs, y):
+    """Return the derivative of each image's cross-entropy by its pixels."""
+    h1, h2, h3, h4 = outputs
+    s = (probabilities - np.eye(10)[y]) @ W.T
+    s = max_pool_gradient(h3, s.reshape(h4.shape), 2, 2) * (h3 > 0)
+    s = image_gradient(s, K2, ONE, h2.shape[1:3])
+    s = max_pool_gradient(h1, s, 2, 2) * (h1 > 0)
+    padded = image_gradient(s, K1, ONE, (30, 30))
+    return padded[:, 1:-1, 1:-1]  # nobody asks for the slopes of the zeros around the image
+
+
+# %%
+slopes = backward(probabilities, outputs, y)
+pixels = tf.Variable(x)
+with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(keras.losses.sparse_categorical_crossentropy(y, model(pixels)))
+difference = np.abs(slopes - tape.gradient(loss, pixels).numpy()).max()
+print(f"largest difference of {slopes.size:,} slopes to those of the tape: {difference:.0e}")
+assert difference < 1e-3, "your way back should give the gradient"
+
+# %% [markdown]
+# ### Fool it
+#
+# The gradient tells for each pixel in which direction the loss rises. Change *every* pixel by the same small
+# amount in this direction (Goodfellow, Shlens & Szegedy, 2015). **Before you run the next cell, what do you
+# expect** for a change by 0.15, where ink is 1? And for the same change with random signs?
+
+# %%
+step = 0.15
+changed = {
+    "as they are": x,
+    "random signs": np.clip(x + step * rng.choice([-1, 1], size=x.shape), 0, 1),
+    "sign of the slope": np.clip(x + step * np.sign(slopes), 0, 1),
+}
+answers = {name: forward(images)[0].argmax(axis=1) for name, images in changed.items()}
+for name, answer in answers.items():
+    print(f"{name:18} {np.mean(answer == y):.1%} read right")
+runtime.result("lab_accuracy_after_the_step", np.mean(answers["sign of the slope"] == y))
+
+# %%
+figure, axes = plt.subplots(3, 6, figsize=(6, 3.5))
+grey = {"cmap": plt.get_cmap("gray", 9), "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+for k in range(6):
+    limit = np.abs(slopes[k]).max()
+    signs = {"cmap": plt.get_cmap("PuOr", 9), "vmin": -limit, "vmax": limit, "interpolation": "nearest"}
+    axes[0, k].imshow(x[k], **grey)
+    axes[1, k].imshow(slopes[k], **signs)
+    axes[2, k].imshow(changed["sign of the slope"][k], **grey)
+    axes[0, k].set_title(f"read: {answers['as they are'][k]}", fontsize=9)
+    axes[2, k].set_xlabel(f"read: {answers['sign of the slope'][k]}", fontsize=9)
+for ax in axes.flat:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+for ax, name in zip(axes[:, 0], ["digit", "slope", "changed"], strict=True):
+    ax.set_ylabel(name)
+plots.show(
+    "Six digits; below each the slope of its loss by the pixels, in two colours for the signs, strongest "
+    "near the strokes; below that the changed digit, grey noise around a form that a person still reads, "
+    "with the network's answer."
+)
+
+# %% [markdown]
+# **Look at** the last row: you still read the digits. Random signs of the same size do hardly any harm (see
+# the lines above the figure). It is the direction that fools the network, and you have computed this
+# direction.
+
 # %% [markdown] question="three-claims" points=3
 # **Question.** Three claims about convolution layers. For each, say whether it is right, and why.
 #
-# 1. "Two layers of $3 \times 3$ filters in a row see as much of the image as one layer of $5 \times 5$, with
-#    fewer parameters." Count them for $c$ channels in, between and out.
-# 2. "Keras computes cross-correlation, not convolution. If it flipped the kernels, as it should, networks
-#    would learn better."
-# 3. "After max pooling the network does not notice when the digit moves by one pixel."
+# 1. "Two layers of one $3 \times 3$ kernel each, in a row and without activation, can compute whatever one
+#    $5 \times 5$ kernel can, with fewer weights."
+# 2. "A network of convolutions with SAME and stride 1, ReLU, and a global mean pooling before its dense layer
+#    gives the same answer wherever the digit lies, as long as the margin around it is wide enough."
+# 3. "A transposed convolution undoes the convolution with the same kernel."
 #
 # <!-- BEGIN SOLUTION -->
-# 1. Right. A pixel of the second layer sees $3 \times 3$ pixels of the first, each of which sees $3 \times 3$
-#    pixels of the image: together $5 \times 5$. The parameters are $2\,(9c + 1)\,c = 18c^2 + 2c$ against
-#    $(25c + 1)\,c = 25c^2 + c$, fewer for every $c \geq 1$. The two layers also have one more ReLU between
-#    them. (They cannot compute everything that a $5 \times 5$ filter can.)
-# 2. Wrong. The kernels are learned. A network that flips would learn the flipped kernels and give the same
-#    outputs, with the same loss at every step if it starts from the flipped weights.
-# 3. Wrong in general. The maximum of a $2 \times 2$ patch stays the same only if the largest value stays in
-#    its patch and no larger one comes in. A shift by one pixel moves half of the values into another patch.
-#    The features change less than without pooling, but they do change: section 12 of the lecture measures
-#    both.
+# 1. Wrong. They see the same $5 \times 5$ pixels, and together they are one linear map with one $5 \times 5$
+#    kernel, the convolution of the two. But it is made of 18 numbers, and there are $5 \times 5$ kernels that
+#    no choice of 18 numbers gives: a kernel has 25 free numbers. (With a ReLU between them they compute other
+#    things, which no single layer can.)
+# 2. Right. Each convolution and each ReLU moves with the digit, so the last maps are the same maps, shifted.
+#    A mean over all places does not notice a shift, as long as nothing falls out or meets the zeros at the
+#    border. With a stride of 2 somewhere it holds only for shifts by an even number of pixels.
+# 3. Wrong. It is the transposed matrix, not the inverse one. It gives back the shape of the image, not its
+#    values: in exercise 5 a table of ones became a table of 1, 2 and 4. A convolution may not even have an
+#    inverse: a blur makes different images equal.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Going further
 #
 # - **Separable kernels.** Show that the Sobel kernel is an outer product of two vectors, and replace it by a
-#   $3 \times 1$ and a $1 \times 3$ kernel. How many multiplications does a pixel need for an $f \times f$
-#   kernel, before and after? `np.linalg.svd` tells which kernels are separable.
-# - **Dilated convolution.** With dilation $d$ the kernel has gaps: $I(i + d\,m, j + d\,n)$. Only the windows
-#   change: take larger ones and every $d$-th pixel in them. Compare with
-#   `keras.layers.Conv2D(..., dilation_rate=d)` (Yu & Koltun, 2016,
-#   [arXiv:1511.07122](https://arxiv.org/abs/1511.07122)).
-# - **The gradient.** For a loss $\ell$ with $G = \partial \ell / \partial z$ of shape $(batch, h', w', N)$,
-#   show that $\partial \ell / \partial F_k^c(m, n)$ is the sum over all places of $G$ times the pixel that
-#   met the weight: a tensor product of the windows and $G$. Check it by finite differences.
-# - **Equivariance at the border.** For which shifts does `conv2d` with `"same"` commute with `np.roll` on the
-#   photos, and where exactly does it fail?
-# - **Other ways to be less sensitive.** Blur before you subsample (Zhang, 2019,
-#   [arXiv:1904.11486](https://arxiv.org/abs/1904.11486)) and repeat the measurement of the lecture.
+#   $3 \times 1$ and a $1 \times 3$ kernel, with your `conv2d`. How many multiplications does a pixel need for
+#   an $f \times f$ kernel, before and after? `np.linalg.svd` tells which kernels are separable.
+# - **Groups.** Cut the channels into $g$ groups, and let each group of filters see its own channels only
+#   (`keras.layers.Conv2D(..., groups=g)`; with $g = c$ it is the depthwise convolution of lesson 06). How
+#   many parameters has it?
+# - **The random choice.** Write Zeiler and Fergus's pooling as it is in training, and test that its mean over
+#   many draws is your `weighted_pool`.
+# - **Equivariance at the border.** For which shifts does SAME commute with `np.roll` on the photos, and where
+#   exactly does it fail?
+# - **Other ways to be less sensitive.** Blur before you subsample (Zhang, 2019) and repeat the measurement of
+#   the lecture.
+# - **A defence.** Train the network on changed digits too. What does it cost on the unchanged ones?
 #
-# **References:** V. Dumoulin, F. Visin (2016), *A guide to convolution arithmetic for deep learning*,
-# [arXiv:1603.07285](https://arxiv.org/abs/1603.07285). Y. LeCun, L. Bottou, Y. Bengio, P. Haffner (1998),
-# *Gradient-based learning applied to document recognition*, Proceedings of the IEEE 86(11), 2278–2324,
-# [doi:10.1109/5.726791](https://doi.org/10.1109/5.726791).
+# **References.**
+#
+# - F. Yu, V. Koltun (2016). *Multi-scale context aggregation by dilated convolutions.* ICLR.
+#   [arXiv:1511.07122](https://arxiv.org/abs/1511.07122)
+# - M. D. Zeiler, R. Fergus (2013). *Stochastic pooling for regularization of deep convolutional neural
+#   networks.* ICLR. [arXiv:1301.3557](https://arxiv.org/abs/1301.3557)
+# - A. Odena, V. Dumoulin, C. Olah (2016). *Deconvolution and checkerboard artifacts.* Distill.
+#   [doi:10.23915/distill.00003](https://doi.org/10.23915/distill.00003)
+# - I. Goodfellow, J. Shlens, C. Szegedy (2015). *Explaining and harnessing adversarial examples.* ICLR.
+#   [arXiv:1412.6572](https://arxiv.org/abs/1412.6572)
+# - R. Zhang (2019). *Making convolutional networks shift-invariant again.* ICML.
+#   [arXiv:1904.11486](https://arxiv.org/abs/1904.11486)
 #
 # Back to the lecture: [`../notebooks/05_convolution.ipynb`](../notebooks/05_convolution.ipynb).

@@ -1,7 +1,7 @@
-"""Checks of lab 05: convolution and pooling in NumPy, a kernel chosen by hand, a small CNN.
+"""Checks of lab 05: a general convolution layer and its way back, pooling, a small CNN.
 
 Images have Keras's order of axes, (batch, height, width, channels), and the kernels of a layer have
-the shape (f, f, channels, filters). Keras is loaded only by the last exercise.
+the shape (rows, columns, channels, filters). Keras is loaded only by the last exercise.
 """
 
 from __future__ import annotations
@@ -30,350 +30,329 @@ def _image(*shape):
 
 
 @exercise(
-    cases=[(12, 3, 4, 2), (28, 5, 2, 1), (227, 11, 0, 4), (10, 4, 1, 3), (5, 5, 0, 1), (9, 2, 0, 3)],
+    cases=[
+        (20, 4, 6, 4, 1, 3),
+        (12, 3, 4, 1, 2, 2),
+        (227, 11, 0, 3, 4, 1),
+        (10, 4, 0, 1, 3, 3),
+        (9, 1, 0, 0, 3, 5),
+    ],
     mistakes={
-        "the padding is on both sides.": "2 * p -> p",
-        "the padding is on both sides, and the brackets round down.": ["2 * p -> p", "// s -> / s"],
-        "the padding p is not used.": " + 2 * p -> ",
-        "the padding makes the image larger, not smaller.": "+ 2 * p -> - 2 * p",
-        "this counts the steps between the windows; how many windows are there?": " // s + 1 ->  // s",
-        "the brackets round down: a window that does not fit is dropped.": "(h + 2 * p -> (s - 1 + h + 2 * p",
-        "the brackets are missing: half a window is no window.": "// s -> / s",
-        "the stride s is not used.": " // s -> ",
-        "a larger kernel fits into fewer places: look at the sign of f.": "- f -> + f",
-        "this is the size for SAME; here the padding is given.": "(h + 2 * p - f) // s + 1 -> -(-h // s)",
-        "the whole difference is divided by s: are there brackets?": "(h + 2 * p - f) -> h + 2 * p - f",
+        "the zeros after the image are not used.": " + after -> ",
+        "the zeros before the image are not used.": "before + h -> h",
+        "each side has its own number of zeros.": "after - (d -> before - (d",
+        "the dilation is not used.": "dilation * (f - 1) + 1 -> f",
+        "a dilated kernel has f - 1 gaps, not f: where does its last weight stand?": "* (f - 1) + 1 -> * f",
+        "count the pixels from the first weight to the last, both included.": "(f - 1) + 1 -> (f - 1)",
+        "a dilation of d puts d - 1 pixels between two weights, not d.": "(dilation * -> ((dilation + 1) *",
+        "this counts the steps between the places; how many places are there?": (
+            " // stride + 1 ->  // stride"
+        ),
+        "a place where the kernel does not fit is dropped: which way is it rounded?": (
+            "(before -> (stride - 1 + before"
+        ),
+        "half a place is no place: return an integer.": "// stride -> / stride",
+        "the stride is not used.": " // stride -> ",
+        "the whole difference is divided by the stride: are there brackets?": (
+            "(before + h + after - (dilation * (f - 1) + 1)) -> before + h + after - (dilation * (f - 1) + 1)"
+        ),
     },
 )
-def output_size(h, f, p, s):
-    """Return how many windows of size ``f`` fit, with padding ``p`` and stride ``s``."""
-    return (h + 2 * p - f) // s + 1
+def output_size(h, f, before, after, stride, dilation):
+    """Return at how many places the kernel fits."""
+    return (before + h + after - (dilation * (f - 1) + 1)) // stride + 1
 
 
 @output_size.property
 def _is_an_integer(output_size):
-    found = output_size(6, 3, 0, 1)
+    found = output_size(6, 3, 0, 0, 1, 1)
     expect.true(
         expect.as_array(found).dtype.kind in "iu",
-        f"output_size(6, 3, 0, 1): expected an integer, found {found} of the type {type(found).__name__}.",
+        f"output_size(6, 3, 0, 0, 1, 1): expected an integer, found {expect.brief(found)}.",
         "a shape is made of integers; // divides integers and rounds down.",
     )
 
 
-# ---------------------------------------------------------------- 2. the number of parameters
-
-
-@exercise(
-    cases=[(28, 20, 3, 5, 7), (28, 28, 1, 3, 8), (14, 14, 8, 3, 16), (160, 160, 3, 1, 10)],
-    mistakes={
-        "this is a dense layer on the image. What does one filter see?": "f * f * c -> h * w * c",
-        "the biases are missing.": " + 1 -> ",
-        "a filter has one bias, not one for each channel.": "(f * f * c + 1) -> (f * f + 1) * c",
-        "there is one bias for each filter, not one for the layer.": "c + 1) * n -> c) * n + 1",
-        "a filter has f rows and f columns.": "f * f -> f",
-        "a filter is as deep as its input: where are the channels?": " * c -> ",
-        "this is one filter; the layer has n.": " * n -> ",
-        "this is the number of output values.": "(f * f * c + 1) -> (h - f + 1) * (w - f + 1)",
-        "all places share the filters: h and w do not matter.": "* n -> * n * (h - f + 1) * (w - f + 1)",
-    },
-)
-def parameter_count(h, w, c, f, n):
-    """Return the parameters of ``n`` filters of size (f, f) on an input of shape (h, w, c)."""
-    return (f * f * c + 1) * n
-
-
-# ---------------------------------------------------------------- 3. SAME padding
-
-ONE_SIDE = "all zeros are on one side; the total P is split into two parts."
-WRONG_SIDE = "P is odd here: which side gets the larger part?"
+# ---------------------------------------------------------------- 2. which pixels a neuron sees
 
 
 @exercise(
     cases=[
-        (_image(1, 3, 2, 1), 3, 1),
-        (*_numbers((1, 4, 5, 2)), 4, 1),
-        (*_numbers((2, 6, 7, 1)), 3, 2),
-        (*_numbers((1, 7, 5, 3)), 2, 3),
-        (*_numbers((1, 6, 4, 1)), 2, 3),  # P is negative for the rows, 1 for the columns
-        (*_numbers((1, 5, 4, 1)), 1, 3),
+        ([(3, 2, 1)], 5),
+        ([(3, 1, 0), (5, 1, 0)], 2),
+        ([(3, 1, 1), (2, 2, 0), (3, 2, 1)], 4),
+        ([(7, 2, 3), (3, 2, 1), (1, 1, 0)], 0),
+        ([(4, 3, 2), (1, 2, 0), (5, 1, 2)], 7),
     ],
     mistakes={
-        "nothing is padded.": "np.pad(x, [(0, 0), rows, columns, (0, 0)]) -> x",
-        ONE_SIDE: "P // 2, P - P // 2 -> 0, P",
-        "all zeros are above and on the left; P is split into two parts.": "P // 2, P - P // 2 -> P, 0",
-        "the stride is not used in P.": "(-(-size // s) - 1) * s + f - size -> f - 1",
-        WRONG_SIDE: "P // 2, P - P // 2 -> P - P // 2, P // 2",
-        "P is the total of both sides, but each side got all of it.": "P // 2, P - P // 2 -> P, P",
-        "P is odd here: both sides got the larger part.": "return P // 2 -> return P - P // 2",
-        "P is odd here: both sides got the smaller part.": "P - P // 2 -> P // 2",
-        "the margin holds copies of the image's edge; it should hold zeros.": "0)]) -> 0)], mode='edge')",
-        "the margin is a mirror image; it should hold zeros.": "0)]) -> 0)], mode='reflect')",
-        "the batch and the channels are padded too: np.pad takes one pair for each axis.": (
-            "[(0, 0), rows, columns, (0, 0)] -> rows"
+        "from which end of the list do you start? Place j belongs to the last layer.": (
+            "reversed(layers) -> layers"
         ),
-        "the zeros are on the batch: which axes are the height and the width?": (
-            "(0, 0), rows, columns, (0, 0) -> rows, columns, (0, 0), (0, 0)"
+        "the padding p is not used.": "s - p -> s",
+        "zeros before the axis move the kernel to the left: look at the sign of p.": "s - p -> s + p",
+        "the last pixel is counted too: a kernel of 1 sees one pixel.": "p + f - 1 -> p + f",
+        "the kernel begins at its place; here its middle stands there.": "- p -> - p - f // 2",
+        "the stride is not used.": " * s -> ",
+        "the stride moves the last pixel as well.": "last * s -> last",
+        "the stride moves the first pixel as well.": "first * s -> first",
+        "do not cut off the zeros: a pixel may be negative.": (
+            "return first, last -> return max(first, 0), last"
         ),
-        "the zeros are on the channels, as if they came first; here they are the last axis.": (
-            "rows, columns, (0, 0) -> (0, 0), rows, columns"
+        "the second number is the last pixel, not how many there are.": (
+            "return first, last -> return first, last - first + 1"
         ),
-        "h / s is rounded up in P, not down.": "-(-size // s) -> size // s",
-        "rows and columns have changed places: which axis is the height?": "rows, columns, -> columns, rows,",
-        "the columns need their own P, from the width.": "x.shape[2] -> x.shape[1]",
-        "P is never negative: a kernel smaller than the stride needs no zeros.": "max(0,  -> (",
-        "each axis has its own P: one of them is 0 here, the other is not.": [
-            "max(0,  -> (",
-            "return np -> return x if min(rows + columns) < 0 else np",
-        ],
+        "each layer widens what the layer above it saw.": "last * s - p + f -> first * s - p + f",
     },
 )
-def pad_same(x, f, s):
-    """Pad a batch (batch, h, w, c) with zeros as ``padding="same"`` does for kernel ``f``, stride ``s``."""
-
-    def pair(size):
-        P = max(0, (-(-size // s) - 1) * s + f - size)
-        return P // 2, P - P // 2
-
-    rows, columns = pair(x.shape[1]), pair(x.shape[2])
-    return np.pad(x, [(0, 0), rows, columns, (0, 0)])
+def seen(layers, j):
+    """Return the first and the last pixel that place ``j`` of the last layer sees."""
+    first = last = j
+    for f, s, p in reversed(layers):
+        first, last = first * s - p, last * s - p + f - 1
+    return first, last
 
 
-# ---------------------------------------------------------------- 4. one channel
+# ---------------------------------------------------------------- 3. the convolution layer
+
+NO_PADDING, ONE = ((0, 0), (0, 0)), (1, 1)
+
+
+def _layer_case(images, kernels, stride, padding, dilation):
+    return (*_numbers(images, kernels, kernels[-1:]), stride, padding, dilation)
 
 
 @exercise(
     cases=[
-        (_image(3, 4), np.array([[1.0, 0, 2], [3, -1, 1], [0, 1, 0]])),
-        _numbers((5, 6), (3, 3)),
-        _numbers((4, 4), (2, 2)),
-        _numbers((3, 7), (1, 1)),
-        _numbers((5, 5), (5, 5)),
-    ],
-    mistakes={
-        "this is true convolution: the kernel is turned by 180 degrees. Keras does not turn it.": (
-            "s, kernel) -> s, kernel[::-1, ::-1])"
-        ),
-        "the kernel is transposed: m goes with the rows of the patch, n with its columns.": ",mn-> -> ,nm->",
-        "the rows of the kernel are in reverse order.": "s, kernel) -> s, kernel[::-1])",
-        "the columns of the kernel are in reverse order.": "s, kernel) -> s, kernel[:, ::-1])",
-        "this is the mean of the products; the formula has their sum.": "return z -> return z / kernel.size",
-        "where is the kernel? This adds up the pixels of each patch.": "s, kernel) -> s, kernel**0)",
-        "the products are not summed yet.": "mn->ij -> mn->ijmn",
-        "the sum runs over one axis of the patch; it has two.": "mn->ij -> mn->ijm",
-        "everything was added up; each place has its own sum, over the last two axes.": "mn->ij -> mn->",
-        "there is no padding here, so there are h - f + 1 rows; this has as many as the image.": (
-            "view(image -> view(np.pad(image, len(kernel) // 2)"
-        ),
-        "there is no padding here, but this output is larger than the image.": (
-            "view(image -> view(np.pad(image, len(kernel) - 1)"
-        ),
-        "the last row and column are missing: where does the kernel fit?": "return z -> return z[:-1, :-1]",
-    },
-)
-def cross_correlate(image, kernel):
-    """Return the cross-correlation of ``image`` (h, w) with ``kernel`` (f, f), without padding."""
-    windows = sliding_window_view(image, kernel.shape)
-    z = np.einsum("ijmn,mn->ij", windows, kernel)
-    return z
-
-
-@cross_correlate.property
-def _correlates_without_loop(cross_correlate):
-    expect.no_loop(
-        lambda n: cross_correlate(np.ones((n, n)), np.ones((3, 3))), "cross_correlate(image, kernel)", NO_LOOP
-    )
-
-
-# ---------------------------------------------------------------- 5. the convolution layer
-
-
-def _layer_case(batch, height, width, channels, f, filters, stride, padding):
-    shapes = (batch, height, width, channels), (f, f, channels, filters), (filters,)
-    return (*_numbers(*shapes), stride, padding)
-
-
-@exercise(
-    cases=[
-        (_image(1, 3, 4, 1), _image(2, 2, 1, 2), np.array([0.5, -9.0]), 1, "valid"),
-        _layer_case(2, 5, 6, 3, 3, 2, 1, "valid"),
-        _layer_case(3, 7, 8, 2, 3, 2, 2, "valid"),
-        _layer_case(1, 4, 5, 2, 3, 2, 1, "same"),
-        _layer_case(1, 5, 6, 1, 4, 2, 1, "same"),
-        _layer_case(1, 6, 7, 3, 3, 2, 2, "same"),
-        _layer_case(1, 7, 8, 2, 2, 4, 3, "same"),
-        _layer_case(1, 6, 5, 4, 1, 1, 1, "valid"),
+        (_image(1, 3, 4, 1), _image(2, 2, 1, 2), np.array([0.5, -9.0]), ONE, NO_PADDING, ONE),
+        _layer_case((2, 5, 6, 3), (2, 3, 3, 2), ONE, NO_PADDING, ONE),
+        _layer_case((3, 7, 8, 2), (3, 2, 2, 2), (2, 3), NO_PADDING, ONE),
+        _layer_case((1, 4, 5, 2), (3, 3, 2, 3), ONE, ((1, 0), (2, 3)), ONE),
+        _layer_case((2, 7, 9, 1), (3, 2, 1, 2), ONE, NO_PADDING, (2, 4)),
+        _layer_case((1, 9, 8, 2), (2, 3, 2, 1), (3, 2), ((0, 2), (1, 0)), (3, 2)),
+        _layer_case((1, 6, 5, 4), (1, 1, 4, 1), ONE, NO_PADDING, (2, 2)),
     ],
     mistakes={
         "the bias is missing.": " + bias -> ",
         "the bias is added once for each channel; it comes after the sum.": "+ bias -> + bias * x.shape[-1]",
-        "the bias is in each product; it comes after the sum.": "+ bias -> + bias * kernels[..., 0].size",
         "this is true convolution: the kernels are turned by 180 degrees. Keras does not turn them.": (
             "kernels, opt -> kernels[::-1, ::-1], opt"
         ),
-        "rows and columns of the kernels are exchanged.": ",mnck -> ,nmck",
-        "rows and columns of the images are exchanged in the output.": "return z -> return z.swapaxes(1, 2)",
+        "rows and columns of the kernels are exchanged.": (
+            "    a = ->     if f_h == f_w:\n        kernels = kernels.swapaxes(0, 1)\n    a ="
+        ),
+        "rows and columns of the images are exchanged in the output.": "return a -> return a.swapaxes(1, 2)",
         "the axes do not match: the windows have the channel before the patch, the kernels after it.": (
-            'np.einsum("bijcmn,mnck->bijk", windows, kernels, optimize=True) '
+            'np.einsum("bijcmn,mncl->bijl", windows, kernels, optimize=True) '
             "-> np.tensordot(windows, kernels, axes=3)"
         ),
-        "the results of the channels are not summed.": ["->bijk -> ->bijck", " + bias -> "],
-        "the results of the channels are not summed, or not before the bias is added.": "->bijk -> ->bijck",
+        "the results of the channels are not summed, or not before the bias is added.": "->bijl -> ->bijcl",
         "this is the mean over the channels; the formula has their sum.": "+ bias -> / x.shape[-1] + bias",
-        "only the first channel is used.": "windows, kernels -> windows[..., :1, :, :], kernels[:, :, :1]",
-        "the axis of the filters comes first; Keras has it last.": "z + bias -> np.moveaxis(z + bias, -1, 0)",
-        "here the filters precede height and width.": "z + bias -> np.moveaxis(z + bias, -1, 1)",
-        "there is an activation; stop at the sum plus bias.": "z + bias -> np.maximum(0, z + bias)",
-        "the stride is not used.": "[:, ::stride, ::stride] -> ",
-        "the stride is used for the rows only.": "::stride, ::stride] -> ::stride]",
-        "the stride is used for the columns only.": "[:, ::stride, ::stride] -> [:, :, ::stride]",
-        "the first axis is the batch: the stride left out whole images.": "[:, ::stride -> [::stride",
-        "the padding is not used: what should happen when it is 'same'?": 'if padding == "same" -> if False',
-        "the zeros are those for stride 1; pass the stride on.": "(x, f, stride) -> (x, f, 1)",
-        "an odd zero is on the wrong side: SAME puts it at the bottom and at the right.": (
-            "pad_same.reference -> pad_same.mistaken(WRONG_SIDE)"
+        "the axis of the filters comes first; Keras has it last.": "return a -> return np.moveaxis(a, -1, 0)",
+        "there is an activation; stop at the sum plus bias.": "return a -> return np.maximum(0, a)",
+        "the stride is not used.": "[:, :: stride[0], :: stride[1], -> [:, :, :,",
+        "the first stride is used for both axes.": "stride[1] -> stride[0]",
+        "the two strides have changed places.": ":: stride[0], :: stride[1] -> :: stride[1], :: stride[0]",
+        "the padding is not used.": "np.pad(x, [(0, 0), *padding, (0, 0)]) -> x",
+        "top and bottom were used for the columns, left and right for the rows.": (
+            "*padding -> *padding[::-1]"
         ),
-        "all zeros are on one side: the total is split into two parts.": (
-            "pad_same.reference -> pad_same.mistaken(ONE_SIDE)"
+        "each side has its own number of zeros.": "*padding -> *[(a, a) for a, b in padding]",
+        "the margin holds copies of the image's edge; it should hold zeros.": (
+            "(0, 0)]) -> (0, 0)], mode='edge')"
         ),
-        "both sides got the same number of zeros, f // 2, but here they should differ.": (
-            "pad_same.reference(x, f, stride) -> np.pad(x, [(0, 0), 2 * (f // 2,), 2 * (f // 2,), (0, 0)])"
+        "the dilation is not used.": ["d * (f - 1) + 1 -> f", " :: dilation[0], :: dilation[1] ->  :, :"],
+        "the first dilation is used for both axes.": (
+            "    reach = ->     dilation = 2 * dilation[:1]\n    reach ="
         ),
-        "the image is padded although the padding is 'valid'.": 'if padding == "same" -> if True',
+        "the windows are cut too long: how many pixels lie between the first weight and the last?": (
+            "(f - 1) + 1 -> f"
+        ),
     },
 )
-def conv2d(x, kernels, bias, stride, padding):
-    """Return what Keras's ``Conv2D`` does to ``x`` (batch, h, w, c), without activation."""
-    f = kernels.shape[0]
-    if padding == "same":
-        x = pad_same.reference(x, f, stride)
-    windows = sliding_window_view(x, (f, f), axis=(1, 2))[:, ::stride, ::stride]
-    z = np.einsum("bijcmn,mnck->bijk", windows, kernels, optimize=True)
-    return z + bias
+def conv2d(x, kernels, bias, stride, padding, dilation):
+    """Return the output of the layer, without activation."""
+    x, (f_h, f_w) = np.pad(x, [(0, 0), *padding, (0, 0)]), kernels.shape[:2]
+    reach = [d * (f - 1) + 1 for d, f in zip(dilation, (f_h, f_w), strict=True)]
+    windows = sliding_window_view(x, reach, axis=(1, 2))
+    windows = windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+    a = np.einsum("bijcmn,mncl->bijl", windows, kernels, optimize=True) + bias
+    return a
 
 
 @conv2d.property
 def _convolves_without_loop(conv2d):
     def call(n):
-        return conv2d(np.ones((2, n, n, 3)), np.ones((3, 3, 3, 2)), np.ones(2), 1, "valid")
+        return conv2d(np.ones((2, n, n, 3)), np.ones((3, 2, 3, 2)), np.ones(2), ONE, NO_PADDING, ONE)
 
-    expect.no_loop(call, "conv2d(x, kernels, bias, 1, 'valid')", NO_LOOP)
+    expect.no_loop(call, "conv2d(x, kernels, bias, (1, 1), ...)", NO_LOOP)
 
 
-# ---------------------------------------------------------------- 6. pooling
+# ---------------------------------------------------------------- 4. pooling between mean and maximum
 
-MARGIN = (  # add a margin below and right until the last pixels are in a patch
-    "windows = -> rest = [-(n - size) % stride for n in x.shape]\n"
-    "    x = np.pad(x, [(0, 0), (0, rest[1]), (0, rest[2]), (0, 0)], constant_values={fill})\n"
-    "    windows ="
-)
+
+def _after_relu(*shape):
+    return np.maximum(0, *_numbers(shape))
 
 
 @exercise(
     cases=[
-        (_image(1, 3, 4, 1), 2, 1, "max"),
-        (_image(1, 3, 4, 1), 2, 1, "mean"),
-        (*_numbers((3, 4, 6, 2)), 2, 2, "max"),
-        (*_numbers((1, 4, 6, 2)), 2, 2, "mean"),
-        (-np.abs(*_numbers((1, 5, 7, 1))), 2, 2, "max"),
-        (*_numbers((2, 5, 8, 1)), 3, 2, "max"),
-        (*_numbers((2, 7, 8, 3)), 2, 3, "mean"),
+        (np.maximum(0, _image(1, 3, 4, 1)), (2, 2), (1, 2)),
+        (_after_relu(3, 4, 6, 2), (2, 3), (2, 3)),
+        (_after_relu(2, 5, 8, 1), (3, 2), (1, 2)),
+        (np.eye(6)[None, :, :, None] * 0.3, (2, 2), (2, 2)),  # most patches are zeros
+        (np.arange(40).reshape(1, 5, 8, 1), (5, 8), (1, 1)),  # integers, global
     ],
     mistakes={
-        "this is the mean, and mode is 'max'.": ".max -> .mean",
-        "this is the maximum, and mode is 'mean'.": ".mean -> .max",
-        "this is the sum; the mean divides by the number of values in the patch.": ".mean -> .sum",
-        "this is the minimum.": ".max -> .min",
-        "the windows overlap too much: the stride is not used.": "[:, ::stride, ::stride] -> ",
-        "the windows stand side by side; the stride can differ from their size.": "::stride -> ::size",
-        "the stride is used for the rows only.": "::stride, ::stride] -> ::stride]",
-        "the stride is used for the columns only.": "[:, ::stride, ::stride] -> [:, :, ::stride]",
-        "the first axis is the batch: the stride left out whole images.": "[:, ::stride -> [::stride",
+        "this is the mean; strong values count more here.": (
+            "return squares / safe -> return windows.mean((4, 5))"
+        ),
+        "this is the maximum.": "return squares / safe -> return windows.max((4, 5))",
+        "this is the mean of the squares: by what are the probabilities divided?": (
+            "/ safe -> / np.prod(size)"
+        ),
+        "this is the root of the mean of the squares.": "squares / safe -> (squares / np.prod(size)) ** 0.5",
+        "the values are not squared: where is v in the sum of pi times v?": "squares / -> total /",
+        "the square stands outside of the sum.": "squares / -> total**2 /",
+        "a patch of zeros should give 0; here it gives 0 divided by 0.": "/ safe -> / total",
+        "something is added to every sum: then a patch without zeros changes too.": (
+            "/ safe -> / (total + 1e-3)"
+        ),
+        "the stride is not used.": "[:, :: stride[0], :: stride[1]] -> ",
+        "the windows stand side by side; the stride can differ from their size.": ":: stride -> :: size",
+        "the two strides have changed places.": ":: stride[0], :: stride[1] -> :: stride[1], :: stride[0]",
+        "rows and columns of the patch have changed places.": "view(x, size -> view(x, size[::-1]",
         "the channels are pooled together; each channel stays by itself.": "axis=(4, 5) -> axis=(3, 4, 5)",
-        "zeros were added at the border, and here they take part. A window that does not fit is dropped.": (
-            MARGIN.format(fill=0)
-        ),
-        "windows that stick out at the border count here; a window that does not fit is dropped.": (
-            MARGIN.format(fill="-np.inf")
-        ),
-        "only one axis of the patch is reduced; it has two.": "axis=(4, 5) -> axis=5",
-        "height and width are reduced; the patch is in the last two axes.": "axis=(4, 5) -> axis=(1, 2)",
     },
 )
-def pool(x, size, stride, mode):
-    """Pool a batch (batch, h, w, c) over patches of ``size`` x ``size``; ``mode`` is "max" or "mean"."""
-    windows = sliding_window_view(x, (size, size), axis=(1, 2))[:, ::stride, ::stride]
-    return windows.max(axis=(4, 5)) if mode == "max" else windows.mean(axis=(4, 5))
+def weighted_pool(x, size, stride):
+    """Pool a batch (batch, h, w, c) over patches; each value weighs in proportion to itself."""
+    windows = sliding_window_view(x, size, axis=(1, 2))[:, :: stride[0], :: stride[1]]
+    total, squares = windows.sum(axis=(4, 5)), (windows**2).sum(axis=(4, 5))
+    safe = np.where(total > 0, total, 1)
+    return squares / safe
 
 
-@pool.property
-def _pools_without_loop(pool):
-    expect.no_loop(lambda n: pool(np.ones((2, n, n, 3)), 2, 1, "max"), "pool(x, 2, 1, 'max')", NO_LOOP)
+@weighted_pool.property
+def _pools_without_loop(weighted_pool):
+    def call(n):
+        return weighted_pool(np.ones((2, n, n, 3)), (2, 2), ONE)
+
+    expect.no_loop(call, "weighted_pool(x, (2, 2), (1, 1))", NO_LOOP)
 
 
-# ---------------------------------------------------------------- 7. a kernel chosen by hand
-
-STEP = np.repeat([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]], 6, axis=0)  # dark on the left, bright on the right
+# ---------------------------------------------------------------- 5. the way back through a layer
 
 
-@exercise()
-def edge_kernel():
-    """Return a kernel (3, 3) that is positive at vertical edges from dark to bright."""
-    return np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+@exercise(
+    cases=[
+        (_image(1, 2, 3, 1), _image(2, 2, 1, 1), (1, 1), (3, 4)),
+        (*_numbers((2, 3, 4, 2), (2, 3, 3, 2)), (1, 1), (4, 6)),
+        (*_numbers((1, 3, 2, 3), (3, 2, 2, 3)), (2, 3), (7, 5)),
+        (*_numbers((3, 2, 2, 1), (1, 2, 4, 1)), (3, 1), (6, 3)),  # two rows between, two at the end: unseen
+        (*_numbers((1, 1, 1, 2), (3, 2, 1, 2)), (2, 2), (4, 3)),
+    ],
+    mistakes={
+        "the kernel is turned: which weight has met the first pixel of a window?": (
+            "[m, n].T -> [-1 - m, -1 - n].T"
+        ),
+        "a pixel is in several windows: the later one overwrites what the earlier ones gave.": "+= -> =",
+        "the stride is not used.": ["m + s * rows, s -> m + rows", "n + t * columns, t -> n + columns"],
+        "the first stride is used for both axes.": "= stride, -> = 2 * stride[:1],",
+        "rows and columns of the kernel are exchanged.": (
+            "    for m ->     if f_h == f_w:\n        kernels = kernels.swapaxes(0, 1)\n    for m"
+        ),
+        "this is the mean over the filters; a pixel collects from all of them.": (
+            "return gradient -> return gradient / G.shape[-1]"
+        ),
+        "rows or columns that no window has seen are missing: what is the shape of the image?": (
+            "return gradient -> return gradient[:, : s * (rows - 1) + f_h, : t * (columns - 1) + f_w]"
+        ),
+        "each image has its own gradient; here the batch is summed.": (
+            "return gradient -> return gradient.sum(axis=0, keepdims=True)"
+        ),
+        "the channels are summed; each channel has its own weights.": (
+            "return gradient -> return gradient.sum(axis=3, keepdims=True)"
+        ),
+        "only the first filter is used.": "G @ kernels[m, n].T -> G[..., :1] @ kernels[m, n, :, :1].T",
+        "the first weight meets the first pixel of the window, not the one before it.": (
+            "return gradient -> return np.roll(gradient, (-1, -1), axis=(1, 2))"
+        ),
+        "every window that sees a pixel gives it all of G: where are the weights?": (
+            "[m, n].T -> [m, n].T ** 0"
+        ),
+    },
+)
+def image_gradient(G, kernels, stride, size):
+    """Return the derivative of the loss by the image, from ``G``, the one by the layer's output."""
+    (s, t), (rows, columns), (f_h, f_w) = stride, G.shape[1:3], kernels.shape[:2]
+    gradient = np.zeros((len(G), *size, kernels.shape[2]))
+    for m, n in np.ndindex(f_h, f_w):
+        down, right = slice(m, m + s * rows, s), slice(n, n + t * columns, t)
+        gradient[:, down, right] += G @ kernels[m, n].T
+    return gradient
 
 
-@edge_kernel.property
-def _finds_vertical_edges(edge_kernel):
-    kernel = edge_kernel()
-    expect.true(kernel is not None, "edge_kernel() returns None.", "is the return statement missing?")
-    expect.true(
-        isinstance(kernel, np.ndarray),
-        f"edge_kernel(): expected a NumPy array, found a {type(kernel).__name__}.",
-        "np.array makes an array of a list.",
-    )
-    expect.true(
-        kernel.shape == (3, 3) and kernel.dtype.kind in "if",
-        f"edge_kernel(): expected numbers in the shape (3, 3), found {expect.brief(kernel)}.",
-        "three rows of three numbers.",
-    )
-    expect.true(kernel.any(), "edge_kernel() is all zeros.", "then every output is 0.")
-    zero = 1e-6 * np.abs(kernel).max()  # what is left of a float32 sum
-    expect.true(
-        abs(kernel.sum()) <= zero,
-        f"On an image of ones the output is {kernel.sum():.4g}; expected 0.",
-        "where nothing changes the output is 0: what is the sum of the nine numbers?",
-    )
-    vertical, horizontal = (cross_correlate.reference(image, kernel) for image in (STEP, STEP.T))
-    across = np.abs(horizontal).max()
-    expect.true(
-        np.abs(vertical).max() > zero,
-        "At a vertical edge from dark (left) to bright (right) the output is 0.",
-        "rows and columns have changed places."
-        if across > zero
-        else "compare the right column of a patch with its left column.",
-    )
-    _positive(vertical, zero)
-    expect.true(
-        across <= zero,
-        f"At a horizontal edge there is an output of {across:.4g}; expected 0.",
-        "it also answers to horizontal edges: look at the sum of each row of the kernel.",
-    )
+@image_gradient.property
+def _goes_back_without_loop(image_gradient):
+    def call(n):
+        return image_gradient(np.ones((1, n, n, 2)), np.ones((3, 2, 2, 2)), ONE, (n + 2, n + 1))
+
+    expect.no_loop(call, "image_gradient(G, kernels, (1, 1), size)", NO_LOOP)
 
 
-def _positive(outputs, zero):
-    found = np.array2string(np.unique(outputs[0]), precision=3, separator=", ")
-    expect.true(
-        outputs.max() > zero,
-        f"At a vertical edge from dark (left) to bright (right) the outputs are {found}, not positive.",
-        "the sign is reversed: which column counts as positive?",
-    )
-    expect.true(
-        outputs.min() >= -zero,
-        f"At one vertical edge the outputs have both signs: {found}.",
-        "this kernel finds thin lines, or edges of any direction; take a difference of two columns.",
-    )
+# ---------------------------------------------------------------- 6. the fault in max pooling's way back
 
 
-# ---------------------------------------------------------------- 8. a network with Keras
+@exercise(
+    cases=[
+        (np.array([[0.0, 2, 2], [1, 2, 0], [0, 0, 0]])[None, :, :, None], _image(1, 2, 2, 1), 2, 1),
+        (*_numbers((2, 5, 6, 3), (2, 4, 5, 3)), 2, 1),
+        (*_numbers((1, 7, 7, 1), (1, 3, 3, 1)), 3, 2),
+        (_after_relu(2, 4, 6, 2), *_numbers((2, 2, 3, 2)), 2, 2),
+        (np.zeros((1, 3, 4, 1), int), *_numbers((1, 2, 3, 1)), 2, 1),
+        (*_numbers((1, 5, 5, 2), (1, 2, 2, 2)), 2, 3),
+    ],
+    mistakes={
+        "a pixel is in two windows here, and only the last one counts. One line still overwrites.": "+= -> =",
+        "several equal maxima all get G; only the first should.": (
+            "* share -> * (patch == patch.max((1, 2), keepdims=True))"
+        ),
+        "both faults are there: overlapping windows, and equal maxima.": [
+            "+= -> =",
+            "* share -> * (patch == patch.max((1, 2), keepdims=True))",
+        ],
+        "equal maxima share G; the first one gets all of it.": (
+            "share = -> e = patch == patch.max((1, 2), keepdims=True)\n"
+            "        share = e / e.sum((1, 2), keepdims=True) #"
+        ),
+        "the last of several equal maxima gets G; it should be the first.": (
+            ".argmax(axis=1) -> [:, ::-1].argmax(axis=1) * -1 + size**2 - 1"
+        ),
+        "among equal maxima the order is row by row, not column by column.": [
+            "patch.reshape -> patch.swapaxes(1, 2).reshape",
+            "    winner = ->     first = first % size * size + first // size\n        winner =",
+        ],
+        "this gives G to the minimum.": ".argmax -> .argmin",
+        "each channel has its own winner.": ".argmax(axis=1) -> .sum(axis=2, keepdims=True).argmax(axis=1)",
+        "this is the gradient of mean pooling.": "* share -> / size**2 * np.ones(patch.shape)",
+        "the windows move by the stride, not by their size.": "* stride -> * size",
+        "the pooled value is not part of its gradient.": "* share -> * share * patch",
+    },
+)
+def max_pool_gradient(x, G, size, stride):
+    """Return the derivative of the loss by ``x``, from ``G``, the one by the pooled values."""
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(G.shape[1:3]):
+        rows, columns = (slice(k * stride, k * stride + size) for k in (i, j))
+        patch = x[:, rows, columns]
+        first = patch.reshape(len(x), size * size, -1).argmax(axis=1)
+        winner = np.arange(size * size)[:, None] == first[:, None]
+        share = winner.reshape(patch.shape)
+        gradient[:, rows, columns] += G[:, i : i + 1, j : j + 1] * share
+    return gradient
+
+
+# ---------------------------------------------------------------- 7. a network with Keras
 
 PARAMETERS = 7018
 IMAGES = np.random.default_rng(1).uniform(size=(2, 28, 28, 1)).astype("float32")

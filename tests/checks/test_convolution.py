@@ -4,138 +4,184 @@ import math
 
 import numpy as np
 import pytest
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy.signal import convolve2d, correlate2d
 
 from nnlabs.checks import convolution
 from tests.checks.harness import Answers, make_tests
 
-SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+# -- seen
 
 
-# -- pad_same
+def seen_by_walking(layers, j):
+    """Follow all pixels, layer by layer, down to the image."""
+    pixels = [j]
+    for f, s, p in layers[::-1]:
+        pixels = [k * s - p + m for k in pixels for m in range(f)]
+    return min(pixels), max(pixels)
 
 
-def amounts(size, f, s):
-    total = max((math.ceil(size / s) - 1) * s + f - size, 0)
-    return total // 2, total - total // 2
-
-
-def pad_with(pair):
-    def attempt(x, f, s):
-        return np.pad(x, ((0, 0), pair(x.shape[1], f, s), pair(x.shape[2], f, s), (0, 0)))
-
-    return attempt
-
-
-def pad_by_copying(x, f, s, amounts=amounts):
-    top, bottom = amounts(x.shape[1], f, s)
-    left, right = amounts(x.shape[2], f, s)
-    batch, h, w, c = x.shape
-    result = np.zeros((batch, top + h + bottom, left + w + right, c))
-    result[:, top : top + h, left : left + w] = x
-    return result
-
-
-def never_clipped(size, f, s):
-    total = (-(-size // s) - 1) * s + f - size
-    return total // 2, total - total // 2
-
-
-# -- cross_correlate
-
-
-def windows(image, kernel):
-    return sliding_window_view(image, kernel.shape)
-
-
-def met(x, f, s=1):
-    """Return, for each weight of a kernel, the pixels that it meets."""
-    rows, columns = ((size - f) // s + 1 for size in x.shape[1:3])
-    ends = s * (rows - 1) + 1, s * (columns - 1) + 1
-    return [x[:, m : m + ends[0] : s, n : n + ends[1] : s] for m in range(f) for n in range(f)]
-
-
-def correlate_over_the_kernel(image, kernel):
-    return sum(w * pixels[0] for w, pixels in zip(kernel.flat, met(image[None], len(kernel)), strict=True))
-
-
-def correlate_in_single_precision(image, kernel):
-    return np.tensordot(windows(image.astype("float32"), kernel), kernel.astype("float32"), axes=2)
-
-
-def correlate_by_fourier(image, kernel):
-    f, spectrum = len(kernel), np.conj(np.fft.fft2(kernel, image.shape))
-    places = np.fft.ifft2(np.fft.fft2(image) * spectrum).real
-    return places[: image.shape[0] - f + 1, : image.shape[1] - f + 1]
-
-
-def correlate_in_one_line(image, kernel):
-    return np.array([[np.vdot(patch, kernel) for patch in row] for row in windows(image, kernel)])
+def seen_by_steps(layers, j):
+    start, step, field = 0, 1, 1
+    for f, s, p in layers:
+        start, field, step = start - p * step, field + (f - 1) * step, step * s
+    return [start + j * step, start + j * step + field - 1]
 
 
 # -- conv2d
 
 
-def layer(x, K, b, s, padding, pair=amounts):
-    f, _, c, filters = K.shape
-    x = pad_with(pair)(x, f, s) if padding == "same" else x
-    patches = np.moveaxis(sliding_window_view(x, (f, f), (1, 2))[:, ::s, ::s], 3, -1)
-    return patches.reshape(*patches.shape[:3], f * f * c) @ K.reshape(-1, filters) + b
+def met(x, kernels, stride, dilation=(1, 1)):
+    """Return, for each place of the kernels, the pixels that it meets."""
+    (s, t), (d, e), (f, g) = stride, dilation, kernels.shape[:2]
+    rows, columns = (x.shape[1] - d * (f - 1) - 1) // s + 1, (x.shape[2] - e * (g - 1) - 1) // t + 1
+    ends = s * (rows - 1) + 1, t * (columns - 1) + 1
+    starts = [(d * m, e * n) for m in range(f) for n in range(g)]
+    return [x[:, m : m + ends[0] : s, n : n + ends[1] : t] for m, n in starts]
 
 
-def layer_over_the_kernel(x, K, b, s, padding):
-    x = pad_by_copying(x, len(K), s) if padding == "same" else x
-    return sum(map(np.matmul, met(x, len(K), s), K.reshape(-1, *K.shape[2:]))) + b
-
-
-def layer_of_keras(x, kernels, bias, stride, padding):
-    import keras
-
-    convolution = keras.layers.Conv2D(len(bias), len(kernels), strides=stride, padding=padding)
-    convolution.build(x.shape)
-    convolution.set_weights([kernels, bias])
-    return convolution(x)  # a float32 tensor
-
-
-def layer_bias_in_the_sum(x, K, b, s, padding):
-    return sum(layer(x[..., c : c + 1], K[:, :, c : c + 1], b, s, padding) for c in range(x.shape[-1]))
-
-
-def layer_by_loop(x, K, b, s, padding):
-    """Work on the whole batch and all filters at each place: only 15 times slower than without a loop."""
-    f = len(K)
-    x = pad_with(amounts)(x, f, s) if padding == "same" else x
-    rows, columns = range(0, x.shape[1] - f + 1, s), range(0, x.shape[2] - f + 1, s)
-    places = [[np.tensordot(x[:, i : i + f, j : j + f], K, axes=3) for j in columns] for i in rows]
-    return np.moveaxis(places, 2, 0) + b
-
-
-# -- pool
-
-
-def pool_over_the_patch(x, size, stride, mode):
-    return getattr(np, mode)(met(x, size, stride), axis=0)
-
-
-def pool_of_keras(x, size, stride, mode):
-    import keras
-
-    return keras.ops.average_pool(x, size, stride) if mode == "mean" else keras.ops.max_pool(x, size, stride)
-
-
-def pool_by_reshape(x, size, stride, mode):
+def padded(x, padding):
+    (top, bottom), (left, right) = padding
     batch, h, w, c = x.shape
-    return getattr(x.reshape(batch, h // size, size, w // size, size, c), mode)(axis=(2, 4))
+    result = np.zeros((batch, top + h + bottom, left + w + right, c), x.dtype)
+    result[:, top : top + h, left : left + w] = x
+    return result
 
 
-def pool_by_loop(x, size, stride, mode):
-    rows, columns = (range(0, length - size + 1, stride) for length in x.shape[1:3])
-    output = np.zeros((len(x), len(rows), len(columns), x.shape[3]))
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            output[:, i, j] = getattr(x[:, row : row + size, column : column + size], mode)(axis=(1, 2))
-    return output
+def layer(x, kernels, bias, stride, padding, dilation):
+    pixels = met(padded(x, padding), kernels, stride, dilation)
+    return sum(map(np.matmul, pixels, kernels.reshape(-1, *kernels.shape[2:]))) + bias
+
+
+def layer_of_keras(x, kernels, bias, stride, padding, dilation):
+    """Keras combines no stride with a dilation: put the gaps into the kernels."""
+    import keras
+
+    (d, e), (f, g) = dilation, kernels.shape[:2]
+    wide = np.zeros((d * (f - 1) + 1, e * (g - 1) + 1, *kernels.shape[2:]))
+    wide[::d, ::e] = kernels
+    return keras.ops.conv(padded(x, padding), wide, strides=stride) + bias
+
+
+def layer_in_single_precision(x, kernels, bias, *rest):
+    return layer(x.astype("float32"), kernels.astype("float32"), bias.astype("float32"), *rest)
+
+
+def layer_by_loop(x, kernels, bias, stride, padding, dilation):
+    """Work on the whole batch and all filters at each place: only 15 times slower than without a loop."""
+    x, (f, g), (s, t), (d, e) = padded(x, padding), kernels.shape[:2], stride, dilation
+    down, right = d * (f - 1) + 1, e * (g - 1) + 1
+    rows, columns = range(0, x.shape[1] - down + 1, s), range(0, x.shape[2] - right + 1, t)
+    patches = [[x[:, i : i + down : d, j : j + right : e] for j in columns] for i in rows]
+    return np.moveaxis([[np.tensordot(p, kernels, 3) for p in row] for row in patches], 2, 0) + bias
+
+
+def layer_bias_in_the_sum(x, K, b, *rest):
+    return sum(layer(x[..., c : c + 1], K[:, :, c : c + 1], b, *rest) for c in range(x.shape[-1]))
+
+
+# -- weighted_pool
+
+
+def pool(x, size, stride):
+    values = np.array(met(x, np.empty(size), stride), float)
+    total = values.sum(axis=0)
+    return np.divide((values**2).sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
+
+
+def pool_by_probabilities(x, size, stride):
+    v = np.array(met(x, np.empty(size), stride), float)
+    probabilities = v / np.maximum(v.sum(axis=0), 1e-300)
+    return np.einsum("kbijc,kbijc->bijc", probabilities, v)
+
+
+def pool_by_reshape(x, size, stride):
+    batch, h, w, c = x.shape
+    v = x.reshape(batch, h // size[0], size[0], w // size[1], size[1], c)
+    return (v**2).sum(axis=(2, 4)) / v.sum(axis=(2, 4))
+
+
+def pool_by_loop(x, size, stride):
+    rows, columns = (range(0, n - k + 1, s) for n, k, s in zip(x.shape[1:3], size, stride, strict=True))
+    places = [
+        [pool(x[:, i : i + size[0], j : j + size[1]], size, (1, 1))[:, 0, 0] for j in columns] for i in rows
+    ]
+    return np.moveaxis(places, 2, 0)
+
+
+# -- image_gradient
+
+
+def back_by_collecting(G, kernels, stride, size):
+    """Put G's values a stride apart into a margin of zeros, and slide the turned kernels over it."""
+    (s, t), (f, g) = stride, kernels.shape[:2]
+    spread = np.zeros((len(G), size[0] + f - 1, size[1] + g - 1, G.shape[3]))
+    rows, columns = s * G.shape[1], t * G.shape[2]
+    spread[:, f - 1 : f - 1 + rows : s, g - 1 : g - 1 + columns : t] = G
+    return layer(spread, kernels[::-1, ::-1].swapaxes(2, 3), 0, (1, 1), ((0, 0), (0, 0)), (1, 1))
+
+
+def back_by_windows(G, kernels, stride, size):
+    """Write into the windows of the gradient itself: a sum over the places that share a pixel."""
+    gradient = np.zeros((len(G), *size, kernels.shape[2]))
+    pixels = met(gradient, kernels, stride)
+    for place, weights in zip(pixels, kernels.reshape(-1, *kernels.shape[2:]), strict=True):
+        place += np.einsum("bijl,cl->bijc", G, weights)
+    return gradient
+
+
+def back_by_tape(G, kernels, stride, size):
+    import tensorflow as tf
+
+    x = tf.Variable(np.zeros((len(G), *size, kernels.shape[2])))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(G * tf.nn.conv2d(x, kernels, stride, "VALID"))
+    return tape.gradient(loss, x)
+
+
+def back_by_loop(G, kernels, stride, size):
+    gradient = np.zeros((len(G), *size, kernels.shape[2]))
+    (s, t), (f, g) = stride, kernels.shape[:2]
+    for i, j in np.ndindex(G.shape[1:3]):
+        gradient[:, s * i : s * i + f, t * j : t * j + g] += np.einsum("bl,mncl->bmnc", G[:, i, j], kernels)
+    return gradient
+
+
+def back_smallest(G, kernels, stride, size):
+    """Fit the image to the windows."""
+    fitting = [s * (n - 1) + f for s, n, f in zip(stride, G.shape[1:3], kernels.shape, strict=False)]
+    return back_by_windows(G, kernels, stride, fitting)
+
+
+# -- max_pool_gradient
+
+
+def pool_back_by_tape(x, G, size, stride):
+    import tensorflow as tf
+
+    x = tf.Variable(x, dtype=tf.float64)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(G * tf.nn.max_pool2d(x, size, stride, "VALID"))
+    return tape.gradient(loss, x)
+
+
+def pool_back_by_loops(x, G, size, stride, *, keep=0.0):
+    gradient = np.zeros(x.shape)
+    for b, i, j, c in np.ndindex(G.shape):
+        patch = x[b, i * stride : i * stride + size, j * stride : j * stride + size, c]
+        m, n = divmod(int(np.argmax(patch)), size)
+        place = b, i * stride + m, j * stride + n, c
+        gradient[place] = keep * gradient[place] + G[b, i, j, c]
+    return gradient
+
+
+def pool_back_faulty(x, G, size, stride):
+    """The function of the statement."""
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(G.shape[1:3]):
+        here = slice(i * stride, i * stride + size), slice(j * stride, j * stride + size)
+        patch = x[:, here[0], here[1]]
+        winner = patch == patch.max(axis=(1, 2), keepdims=True)
+        gradient[:, here[0], here[1]] = winner * G[:, i : i + 1, j : j + 1]
+    return gradient
 
 
 # -- small_cnn
@@ -209,94 +255,88 @@ def network_by_subclassing():
 ANSWERS = {
     "output_size": Answers(
         wrong=[
-            (lambda h, f, p, s: math.ceil((h + 2 * p - f) / s) + 1, "brackets round down"),
-            (lambda h, f, p, s: np.floor((h + 2 * p - f) / s) + 1, "expected an integer"),
-            (lambda h, f, p, s: None, "return statement"),
+            (
+                lambda h, f, a, b, s, d: math.ceil((h + a + b - d * (f - 1) - 1) / s) + 1,
+                "which way is it rounded",
+            ),
+            (lambda h, f, a, b, s, d: np.floor((h + a + b - d * (f - 1) - 1) / s) + 1, "expected an integer"),
+            (lambda h, f, a, b, s, d: (h + 2 * a - d * (f - 1) - 1) // s + 1, "each side has its own"),
+            (lambda h, f, a, b, s, d: None, "return statement"),
             (lambda h, f, p: h, "keep the first line"),
         ],
         right=[
-            lambda h, f, p, s: int(np.floor((h + 2 * p - f) / s + 1)),
-            lambda h, f, p, s: len(range(-p, h + p - f + 1, s)),
-            lambda h, f, p, s: np.array((h + 2 * p - f) // s + 1),
+            lambda h, f, a, b, s, d: len(range(-a, h + b - d * (f - 1), s)),
+            lambda h, f, a, b, s, d: int((h + a + b - d * (f - 1) - 1) / s) + 1,
+            lambda h, f, a, b, s, d: np.array((h + a + b - d * f + d - 1) // s + 1),
         ],
     ),
-    "parameter_count": Answers(
+    "seen": Answers(
         wrong=[
-            (lambda h, w, c, f, n: f * f * c * n, "biases are missing"),
-            (lambda h, w, c, f, n: [(f * f * c + 1) * n], "expected one number"),
+            (lambda layers, j: seen_by_walking(layers[::-1], j), "from which end of the list"),
+            (
+                lambda layers, j: seen_by_walking([(f, s, 0) for f, s, _ in layers], j),
+                "the padding p is not used",
+            ),
+            (
+                lambda layers, j: seen_by_walking([(f, 1, p) for f, _, p in layers], j),
+                "the stride is not used",
+            ),
+            (lambda layers, j: seen_by_walking(layers, j)[0], "expected 2 values"),
+            (lambda layers, j: seen_by_walking(layers[:1], j), "seen("),
         ],
-        right=[
-            lambda h, w, c, f, n: n * (1 + c * f**2),
-            lambda h, w, c, f, n: np.prod([f, f, c, n]) + n,
-        ],
-    ),
-    "pad_same": Answers(
-        wrong=[
-            (pad_with(lambda size, f, s: (f // 2, f // 2)), "both sides got the larger part"),
-            (pad_with(lambda size, f, s: ((f - 1) // 2,) * 2), "both sides got the smaller part"),
-            (pad_with(lambda size, f, s: ((f - 1) // 2, f - 1 - (f - 1) // 2)), "the stride is not used"),
-            (pad_with(never_clipped), "never negative"),
-            (lambda x, f, s: pad_by_copying(x, f, s, never_clipped), "could not broadcast"),
-            (lambda x, f, s: pad_with(amounts)(x[:1], f, s), "what should axis 0 count?"),
-            (lambda x, f, s: np.pad(x, [amounts(x.shape[1], f, s), amounts(x.shape[2], f, s)]), "ValueError"),
-        ],
-        right=[pad_with(amounts), pad_by_copying],
-    ),
-    "cross_correlate": Answers(
-        wrong=[
-            (lambda image, kernel: convolve2d(image, kernel, mode="valid"), "this is true convolution"),
-            (lambda image, kernel: correlate2d(image, kernel, mode="same"), "as many as the image"),
-            (correlate2d, "larger than the image"),
-            (correlate_in_one_line, "does a Python loop run over the pixels"),
-            (lambda image, kernel: correlate_by_fourier(image, kernel).tolist(), "makes an array of a list"),
-            (lambda image, kernel: image * kernel, "ValueError: operands"),
-        ],
-        right=[
-            correlate_over_the_kernel,
-            correlate_in_single_precision,
-            correlate_by_fourier,
-            lambda image, kernel: np.sum(windows(image, kernel) * kernel, axis=(-2, -1)),
-            lambda image, kernel: correlate2d(image, kernel, mode="valid"),
-        ],
+        right=[seen_by_walking, seen_by_steps, lambda *case: np.array(seen_by_walking(*case))],
     ),
     "conv2d": Answers(
         wrong=[
             (layer_bias_in_the_sum, "once for each channel"),
-            (lambda x, K, b, s, padding: layer(x, K, b, 1, padding)[::s, ::s], "left out whole images"),
-            (lambda x, K, b, s, padding: layer(x[:1], K, b, s, padding), "what should axis 0 count?"),
-            (lambda *case: layer(*case, pair=lambda size, f, s: (f // 2, f // 2)), "f // 2"),
+            (lambda x, *rest: layer(x[:1], *rest), "what should axis 0 count?"),
+            (lambda x, K, b, s, p, d: layer(x, K, b, s, p, (1, 1)), "the dilation is not used"),
+            (lambda x, K, b, s, p, d: layer(x, K, b, (1, 1), p, d), "the stride is not used"),
+            (lambda x, K, b, s, p, d: layer(x, K, b, s, ((0, 0), (0, 0)), d), "the padding is not used"),
+            (lambda x, K, b, s, p, d: layer(x, K, b, (s[0], s[0]), p, d), "first stride is used for both"),
             (lambda *case: layer(*case).tolist(), "makes an array of a list"),
             (layer_by_loop, "does a Python loop run over the pixels"),
         ],
-        right=[layer_over_the_kernel, layer, layer_of_keras],
+        right=[layer, layer_of_keras, layer_in_single_precision],
     ),
-    "pool": Answers(
+    "weighted_pool": Answers(
         wrong=[
-            (lambda x, size, s, mode: pool_over_the_patch(x, size, 1, mode)[:, ::s], "rows only"),
+            (lambda x, size, s: pool(x, size, s[::-1]), "have changed places"),
+            (lambda x, size, s: pool(x, size, (1, 1)), "the stride is not used"),
+            (lambda x, size, s: pool(x[:1], size, s), "what should axis 0 count?"),
+            (lambda *case: np.where(pool(*case) > 0, pool(*case), np.nan), "a patch of zeros should give 0"),
             (pool_by_reshape, "cannot reshape"),
             (pool_by_loop, "does a Python loop run over the pixels"),
         ],
-        right=[pool_over_the_patch, pool_of_keras],
+        right=[
+            pool,
+            pool_by_probabilities,
+            lambda x, *rest: pool(x.astype("float32"), *rest).astype("float32"),
+        ],
     ),
-    "edge_kernel": Answers(
+    "image_gradient": Answers(
         wrong=[
-            (lambda: SOBEL.T, "changed places"),
-            (lambda: -SOBEL, "sign is reversed"),
-            (lambda: np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]]), "both signs"),
-            (lambda: np.array([[0, 1, 1], [-1, 0, 1], [-1, -1, 0]]), "sum of each row"),
-            (lambda: np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]]), "sum of the nine numbers"),
-            (lambda: np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]), "with its left column"),
-            (lambda: np.zeros((3, 3)), "all zeros"),
-            (lambda: SOBEL.tolist(), "makes an array of a list"),
-            (lambda: SOBEL[:, :, None, None], "three rows"),
-            (lambda: None, "return statement"),
+            (lambda G, K, s, size: back_by_windows(G, K[::-1, ::-1], s, size), "the kernel is turned"),
+            (back_smallest, "no window has seen"),
+            (lambda G, *rest: back_by_windows(G[:1], *rest), "what should axis 0 count?"),
+            (lambda G, K, s, size: layer(G, K, 0, s, ((1, 1), (1, 1)), (1, 1)), "the kernel is turned"),
+            (lambda G, K, s, size: back_by_windows(G, K[:, :, :1], s, size), "axis"),
+            (back_by_loop, "does a Python loop run over the pixels"),
+        ],
+        right=[back_by_windows, back_by_collecting, back_by_tape],
+    ),
+    "max_pool_gradient": Answers(
+        wrong=[
+            (pool_back_faulty, "both faults are there"),
+            (pool_back_by_loops, "only the last one counts"),
+            (lambda x, *rest: pool_back_by_loops(-x, *rest, keep=1.0), "gives G to the minimum"),
+            (lambda x, *rest: pool_back_by_loops(x[:1], *rest, keep=1.0), "IndexError"),
+            (lambda *case: pool_back_by_loops(*case, keep=1.0)[..., :1], "what should axis"),
         ],
         right=[
-            lambda: SOBEL,
-            lambda: np.outer([3, 10, 3], [-1, 0, 1]),
-            lambda: np.array([[-1.0, 0.0, 1.0]] * 3) / 6,
-            lambda: np.array([[0, 0, 0], [-1, 1, 0], [0, 0, 0]]),
-            lambda: np.float32([[-0.3, 0.1, 0.2]] * 3),  # the sum is 2e-8 in float32
+            lambda *case: pool_back_by_loops(*case, keep=1.0),
+            lambda *case: pool_back_by_loops(*case, keep=1).astype("float32"),
+            pool_back_by_tape,
         ],
     ),
     "small_cnn": Answers(
@@ -326,20 +366,13 @@ ANSWERS = {
 test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(convolution, ANSWERS)
 
 
-@pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("f", [1, 2, 3, 4, 5])
-def test_the_reference_is_keras(f, stride, padding):
-    import keras
-
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("f", [1, 2, 3, 4])
+def test_the_references_are_those_of_keras(f, stride, dilation):
     rng = np.random.default_rng(f)
-    for channels in (1, 3, 8):
-        layer = keras.layers.Conv2D(2, f, strides=stride, padding=padding, bias_initializer="random_normal")
-        x = rng.normal(size=(2, 9, 12, channels)).astype("float32")
-        theirs = keras.ops.convert_to_numpy(layer(x))
-        kernels, bias = (keras.ops.convert_to_numpy(weight) for weight in layer.weights)
-        ours = convolution.conv2d.reference(x, kernels, bias, stride, padding)
-        assert ours.dtype == np.float32
-        assert np.abs(ours - theirs).max() < 1e-5
-        count = convolution.parameter_count.reference(9, 12, channels, f, 2)
-        assert count == layer.count_params()
+    x, kernels = rng.normal(size=(2, 12, 15, 3)), rng.normal(size=(f, 2, 3, 4))
+    case = x, kernels, rng.normal(size=4), stride, ((2, 0), (1, 3)), dilation
+    ours, theirs = convolution.conv2d.reference(*case), layer_of_keras(*case)
+    assert np.abs(ours - theirs).max() < 1e-5
+    assert len(ours[0]) == convolution.output_size.reference(12, f, 2, 0, stride[0], dilation[0])
