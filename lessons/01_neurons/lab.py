@@ -13,11 +13,6 @@
 #
 # **You need** [the lecture](../notebooks/01_neurons.ipynb), and Python functions that are passed to
 # functions. Allow about 100 minutes.
-#
-# **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
-# below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
-# with the course's own version, so every later cell still runs. Hints are folded; the first of them does
-# not give the answer away.
 
 # %%
 from nnlabs import plots, runtime
@@ -56,7 +51,7 @@ import numpy as np
 
 # %% exercise="sigmoid"
 def sigmoid(x):
-    """Return 1 / (1 + e^-x) for each element of the array x (any shape), without overflow."""
+    """Return 1 / (1 + e^-x) for each element of x (any shape, also of integers), without overflow."""
     ### BEGIN SOLUTION
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
@@ -93,7 +88,7 @@ sigmoid = check.sigmoid(sigmoid)
 
 # %% exercise="softplus"
 def softplus(x):
-    """Return log(1 + e^x) and its derivative for each element of the array x, without overflow."""
+    """Return log(1 + e^x) and its derivative for each element of x (also of integers), without overflow."""
     ### BEGIN SOLUTION
     value = np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x)))
     return value, sigmoid(x)
@@ -136,7 +131,7 @@ plots.show(
 #   row $j$ of `W`, shape $(J, d + 1)$, holds the bias of neuron $j$ first, then its $d$ weights.
 # - Each neuron has its **own activation**: `phis` is a list of $J$ functions, each of which takes an array.
 #
-# The result has the shape $(n, J)$: in column $j$ the outputs of neuron $j$.
+# The result has the shape $(n, J)$: in column $j$ the outputs of neuron $j$. `X` and `W` may hold integers.
 #
 # <details><summary>Hint 1</summary>
 #

@@ -123,6 +123,9 @@ assert not np.allclose(f(x, 2 * 1.5), 2 * f(x, 1.5))
 # | convolutional network, CNN ([lesson 05](05_convolution.ipynb)) | windows that share weights | pictures |
 # | recurrent network (lesson 02, at its end) | a state goes from step to step | series, text |
 #
+# (For text a fourth family, the *transformer*, has mostly taken the place of recurrent networks; it is not
+# in this course.)
+#
 # Why **deep**? Some functions need very many neurons in one layer, and few in several layers, since each
 # layer can use again what the one before has computed; lesson 02 shows one.
 #
@@ -147,8 +150,8 @@ assert not np.allclose(f(x, 2 * 1.5), 2 * f(x, 1.5))
 #   notebook if not. So the text stays true when a library changes. You may read over it, and over the comment
 #   `# NBVAL_CHECK_OUTPUT`: it tells the tests of the course that this output is the same on every machine.
 # - **`RESULT`** begins a line with a headline figure of the lesson, and its target.
-# - **Budgets.** The first cell has printed `budget: cpu`: sizes for a laptop. `smoke` is for tests, it takes
-#   seconds and its results mean nothing.
+# - **Budgets.** The second code cell has printed `budget: cpu`: sizes for a laptop. `smoke` is for tests, it
+#   takes seconds and its results mean nothing.
 # - **The lab** of a lesson comes after its lecture. Its checks say in a line what is right or wrong.
 #
 # ## 1. What a neuron computes
@@ -619,7 +622,7 @@ def output_picture(w1, w2, b):
 widgets.sliders(output_picture, w1=(0.0, 4.0), w2=(-2.0, 4.0), b=(-4.0, 4.0))
 
 # %% [markdown]
-# $w_1$ and $w_2$ turn the edge (and make it sharper, where they grow), $b$ shifts it.
+# $w_1$ and $w_2$ turn the edge (and make it sharper, where they grow in size), $b$ shifts it.
 #
 # ### Logic gates
 #
@@ -763,9 +766,8 @@ assert np.isclose(grad_b, central_difference(lambda t: loss(w, t, X, y), b), rto
 # The loss is a landscape over the parameters: each $(w, b)$ has its height. The **gradient** is the vector of
 # all partial derivatives. It points where the loss grows fastest, and its length says how fast. So *minus*
 # the gradient is the steepest way down. Along a contour line the loss does not change: the gradient is
-# perpendicular to it. To see it, take a single input, so that there are two parameters. (It is shifted by 1:
-# that makes the valley long and narrow, as most are.) First, in which of 360 directions does the loss grow
-# fastest?
+# perpendicular to it. To see it, take a single input, so that there are two parameters. (It is shifted by 1;
+# without that the valley would be rounder.) First, in which of 360 directions does the loss grow fastest?
 
 # %%
 x1 = X[:, :1] + 1  # shape (300, 1)
@@ -792,7 +794,8 @@ assert abs(steepest - of_gradient) <= 0.5
 # $$w \leftarrow w - \varepsilon\, \frac{\partial \ell}{\partial w}, \qquad
 # b \leftarrow b - \varepsilon\, \frac{\partial \ell}{\partial b}$$
 #
-# **Compare** with the perceptron's rule: it is the same, with the soft $p$ in place of the hard $\hat{y}$.
+# **Compare** with the perceptron's rule: again the error times the input, with the soft $p$ in place of the
+# hard $\hat{y}$, as a mean over all examples and with a rate.
 
 
 # %%
@@ -887,8 +890,8 @@ plots.show(
 
 # %% [markdown]
 # **Look at** the right panel: the line, its normal $w$, and a few points on the wrong side. No line gets all
-# of them right, because the clouds overlap. The perceptron shows it: it never finds an epoch without
-# mistakes.
+# of them right, because the clouds overlap. The perceptron agrees: in 50 epochs it finds none without a
+# mistake.
 
 # %%
 *_, mistakes = perceptron(X, y, epochs=50)
@@ -1006,7 +1009,7 @@ assert losses[-1] > 0.98 * np.log(2)
 assert accuracy < 2 / 3
 
 # %% [markdown]
-# **Look at** the boundary: it has no reason to lie where it does. Small accidents of the sample have placed
+# **Look at** the boundary: it has no reason to lie where it does. Accidents of the sample may have placed
 # it, and more than a third of the points are on the wrong side. Minsky and Papert (1969) studied such limits,
 # and interest in neural networks fell for years.
 #
@@ -1138,17 +1141,23 @@ runtime.result("one_neuron_3_or_8_mean_test_accuracy", np.mean(accuracies), at_l
 # | --- | --- |
 # | $n$, $d$ | number of samples; number of inputs of one sample |
 # | $i$, $m$ | a sample; number of samples in one batch |
-# | $k = 1, \dots, L$ | layer |
+# | $k = 1, \dots, L$ | layer; in lesson 03 $L$ counts the hidden ones, the output is layer $L + 1$ |
 # | $j$, $l$ | neurons |
 # | $c = 1, \dots, K$ | class, or output |
 # | $W^{(k)}$, $b^{(k)}$ | weights and biases of layer $k$; one neuron has $w$ and $b$ |
 # | $a^{(k)}$, $h^{(k)}$ | the sums of layer $k$ before, its outputs after the activation |
-# | $\phi$, $\phi'$ | activation function and its derivative |
+# | $\Sigma$ | the sum of the only neuron (lesson 01) |
+# | $\phi$, $\phi'$, $\psi$ | activation function, its derivative; the activation of the output layer |
 # | $f(x, \theta)$ | the network's output for $x$ with all its parameters $\theta$ |
-# | $\ell$, $L_n$, $\Omega$ | loss of one sample; empirical risk, with a penalty; the penalty |
+# | $\ell$, $L_n$, $\Omega$ | loss of one sample; empirical risk, from lesson 03 on with a penalty $\Omega$ |
+# | $L(\theta)$ | expected loss (03); any function to walk down (04) |
+# | $R_i$, $R$ | one sample's loss, that of a batch, where they are sent back (03) |
 # | $\delta$, $s$ | what the backward pass carries: the derivatives of one sample's loss by the sums |
-# | $\varepsilon$, $\mu$ | learning rate, momentum |
-# | $\lambda$, $p$ | weight of the penalty; probability that dropout sets a unit to zero |
+# | $p$ | predicted probability; in lesson 04 the probability that dropout sets a unit to zero |
+# | $\varepsilon$, $\lambda$ | learning rate; weight of the penalty |
+# | $r = 1, \dots, R$ | step of a descent, number of its steps (04) |
+# | $\mu$, $v$, $\hat\epsilon$ | momentum, velocity, the small constant of Adam (04) |
+# | $v_i$, $\eta$ | weight of a sample; allowed change of a pixel (lab 03) |
 #
 # ## References
 #

@@ -240,8 +240,8 @@ adamw_step = check.adamw_step(adamw_step)
 # A **leaky ReLU** with slope $\alpha$ lets a part of the negative half through: $\phi(a) = a$ for $a > 0$ and
 # $\phi(a) = \alpha a$ for $a \le 0$. For $\alpha = 0$ it is ReLU, for $\alpha = 1$ the identity.
 #
-# On paper: let $a = \sum_j W_{ij} h_j$ have a distribution that is symmetric around 0. Express
-# $E\, \phi(a)^2$ by $E\, a^2$. With $E\, a^2 = n_{in} \text{Var}(W) E(h_j^2)$ from the lecture, which
+# On paper: let $a_j = \sum_l W_{j,l} h_l$ have a distribution that is symmetric around 0. Express
+# $E\, \phi(a_j)^2$ by $E\, a_j^2$. With $E\, a_j^2 = n_{in} \text{Var}(W) E(h_l^2)$ from the lecture, which
 # variance of the weights keeps the mean square from layer to layer?
 #
 # Then return such weights, of shape $(n_{out}, n_{in})$, **uniform** on an interval $(-c, c)$. All random
@@ -286,11 +286,11 @@ for seed in range(3):
 #
 # A layer computes $a$ (samples, units). Then come ReLU and dropout,
 # $h = \frac{\text{mask}}{1 - p} \max(0, a)$, with a mask of zeros (probability $p$) and ones, an own random
-# number for each entry. Lesson 03 gives you $s = \partial R / \partial h$, an array of the same shape. You
-# need $\partial R / \partial a$ (the $\delta$ of the layer).
+# number for each entry. From the next layer comes back $g = \partial L_n / \partial h$, an array of the same
+# shape. You need $s = \partial L_n / \partial a$.
 #
 # Write the derivative of one $h$ by its $a$ on paper. Then return **two things**: the array $h$, and a
-# function `back` with `back(s)` $= \partial R / \partial a$. All random numbers come from `rng`.
+# function `back` with `back(g)` $= s$, which leaves `g` as it is. All random numbers come from `rng`.
 #
 # <details><summary>Hint</summary>
 #
@@ -302,12 +302,12 @@ for seed in range(3):
 
 # %% exercise="relu_dropout"
 def relu_dropout(a, p, rng):
-    """Return h, and the function back(s) that takes s = dR/dh to dR/da."""
+    """Return h, and the function back(g) that takes g = dL_n/dh to s = dL_n/da."""
     ### BEGIN SOLUTION
     factor = (rng.random(a.shape) >= p) / (1 - p)
 
-    def back(s):
-        return s * factor * (a > 0)
+    def back(g):
+        return g * factor * (a > 0)
 
     return factor * np.maximum(0, a), back
     ### END SOLUTION
@@ -469,7 +469,7 @@ plots.show(
 #
 # ## 8. A regularised network in Keras
 #
-# Build (do not compile) a network **784-128-128-10**: ReLU in the two hidden layers, softmax at the end, and
+# Build a network **784-128-128-10**: ReLU in the two hidden layers, softmax at the end, and
 #
 # - an $\mathbb{L}^1$ penalty with $\lambda$ = `l1` on the weights of the **first** `Dense` layer;
 # - an $\mathbb{L}^2$ penalty with $\lambda$ = `l2` on the weights of the **other two**; on no bias;
@@ -568,11 +568,11 @@ for name, (model, _) in [("without penalty", plain[0]), ("with the L1 penalty", 
 # one repair it there? Why is a linear layer after the dropout enough to see it?
 #
 # <!-- BEGIN SOLUTION -->
-# In training the next layer would receive $(1 - p) h_j$ on average from each unit, in inference $h_j$: its
-# input $\sum_j W_{ij} h_j$ would be $1 / (1 - p)$ times as large as it was trained for (twice, for
+# In training the next layer would receive $(1 - p) h_l$ on average from each unit, in inference $h_l$: its
+# input $\sum_l W_{j,l} h_l$ would be $1 / (1 - p)$ times as large as it was trained for (twice, for
 # $p = 0.5$). One can repair it by multiplying the weights, or the activations, by $1 - p$ in inference, as in
 # the first papers. For a linear layer the mean over the masks can be taken into the sum,
-# $E \sum_j W_{ij}\, \text{mask}_j\, h_j = (1 - p) \sum_j W_{ij} h_j$, so the two are exactly proportional.
+# $E \sum_l W_{j,l}\, \text{mask}_l\, h_l = (1 - p) \sum_l W_{j,l} h_l$, so the two are exactly proportional.
 # <!-- END SOLUTION -->
 
 # %% [markdown]

@@ -13,8 +13,9 @@
 # and cure it.
 #
 # **You need** lessons 01 to 03: the gradient, cross-entropy and softmax, Keras's `compile` and `fit`. The
-# symbols are those of the table of [notation](01_neurons.ipynb#Notation); new here are the step $r$, the
-# momentum $\mu$, the velocity $v$, Adam's running means $\bar v$ and $q$, and the curvature $\kappa$.
+# symbols are those of the table of [notation](01_neurons.ipynb#Notation); new here are the step $r$ of $R$,
+# the momentum $\mu$, the velocity $v$, Adam's running means $\bar v$ and $q$, and the curvature $\kappa$.
+# From section 8 on $p$ is the probability of dropout.
 #
 # **After this lesson you can**
 #
@@ -228,9 +229,9 @@ assert ends[10] < ends[1] < ends[100] < ends[5000]
 # %% [markdown]
 # With $m = n$ an epoch is one step, and five steps do not lead far. With $m = 1$ there are 25,000 steps, each
 # in a noisy direction: the risk goes up and down, and the runs end above those of $m = 10$. They also take
-# the most time, because a computer multiplies a matrix of 100 rows much faster than 100 times one row.
-# Batches of 10 to 500 are the usual compromise. (All four have the same rate, 0.1. A large batch has less
-# noise and can bear a larger one.)
+# the most time, because each step has a cost of its own, however few rows it reads. Batches of 10 to 500 are
+# the usual compromise. (All four have the same rate, 0.1. A large batch has less noise and can bear a larger
+# one.)
 #
 # ## 2. The learning rate
 #
@@ -477,8 +478,9 @@ assert np.isclose(ball.v, -0.01 / (1 - 0.9))
 # $$\theta \leftarrow \theta - \varepsilon\, \frac{\sqrt{1 - \beta_2^r}}{1 - \beta_1^r}\,
 # \frac{\bar v}{\sqrt q + \sqrt{1 - \beta_2^r}\; \hat\epsilon}$$
 #
-# Keras computes this and leaves out the last root, in front of $\hat\epsilon$. This makes a difference only
-# where the gradient is as small as $\hat\epsilon$. To compare, we follow Keras:
+# Keras computes this and leaves out the last root, in front of $\hat\epsilon$. At first this root is small,
+# $\sqrt{0.001} \approx 0.03$ at $r = 1$: so in the first steps it matters for gradients up to about a hundred
+# times as large as $\hat\epsilon$, later only for those as small as $\hat\epsilon$. We follow Keras:
 
 
 # %%
@@ -601,9 +603,10 @@ animation.strip(
 
 # %% [markdown]
 # Look at steps 3 and 10: all three first jump between the walls. Then SGD creeps, because its rate is limited
-# by the steep walls: a larger one diverges. Momentum collects speed along the valley and overshoots in the
-# bend, like a ball. Adam divides by the size of the gradients, so here no rate of the grid diverges. Does
-# this make Adam the better choice for a network, too? One valley cannot tell; section 5 tries a network.
+# by the steep walls: a larger one jumps between them or diverges. Momentum collects speed along the valley
+# and overshoots in the bend, like a ball. Adam divides by the size of the gradients, so here no rate of the
+# grid diverges. Does this make Adam the better choice for a network, too? One valley cannot tell; section 5
+# tries a network.
 #
 # ## 4. Initialisation
 #
@@ -691,9 +694,9 @@ assert half_way > np.mean([two_valleys(minimum) for minimum in minima])
 #
 # Biases start at zero. Weights must not: in a network of zeros all units of a layer compute the same and get
 # the same gradient, so they stay the same for ever. They have to be random, and of the right size. For a unit
-# with $n_{in}$ inputs $h_j$ and independent weights of mean 0,
+# with $n_{in}$ inputs $h_l$ and independent weights of mean 0,
 #
-# $$\text{Var}\Big(\sum_j W_{ij} h_j\Big) = n_{in}\, \text{Var}(W)\, E(h_j^2)$$
+# $$\text{Var}\Big(\sum_l W_{j,l} h_l\Big) = n_{in}\, \text{Var}(W)\, E(h_l^2)$$
 #
 # With $n_{in} \text{Var}(W)$ below 1 the signal shrinks from layer to layer, above 1 it grows. Backwards the
 # same holds for the gradient, with the number of outputs $n_{out}$. **Glorot** and Bengio (2010) take the
@@ -766,8 +769,8 @@ plots.show(
 # The bars are cut at 8 %. Row by row:
 #
 # - **Zeros**: nothing but zeros.
-# - **Too large**: every tanh is saturated at −1 or 1, in the first layer and in the eighth; there its
-#   derivative vanishes (lesson 01).
+# - **Too large**: nearly nine in ten tanhs are saturated, beyond ±0.99, in the first layer as in the eighth;
+#   there their derivative vanishes (lesson 01).
 # - **Glorot with tanh**: the values shrink by a factor of less than 3 in seven layers. The matrix alone would
 #   keep their size; but $|\tanh a| < |a|$, most of all for large $a$. The smaller the values are, the less is
 #   taken away, so the loss slows down.
@@ -1063,7 +1066,7 @@ for seed in range(SEEDS):
 # %% [markdown]
 # ## 7. L1 and L2 penalties
 #
-# From lesson 03: $\Omega(\theta) = \sum_k \|W^{(k)}\|_F^2$ or $\sum_k \sum_{i,j} |W^{(k)}_{i,j}|$, over the
+# From lesson 03: $\Omega(\theta) = \sum_k \|W^{(k)}\|_F^2$ or $\sum_k \sum_{j,l} |W^{(k)}_{j,l}|$, over the
 # **weights**; the biases are usually left out. In Keras this is the `kernel_regularizer`. `model.losses` has
 # one penalty a layer. We check its value, its gradients $2 \lambda W$ and $\lambda\, \text{sign}(W)$, and
 # that the biases have none:
@@ -1157,9 +1160,9 @@ plots.show(
 # %% [markdown]
 # Without penalty the histogram is still the uniform distribution of the start, a box: most weights have
 # hardly moved. (Those of pixels that are black in all images cannot move at all.) With $\mathbb{L}^2$ there
-# is a narrower box. Its weights have no other gradient than $2 \lambda w$, so each step shrinks them all by
-# the same factor. Momentum makes a step ten times as long, so after $R$ steps about
-# $e^{-10 \cdot 2 \varepsilon \lambda R}$ is left. Is it so?
+# is a narrower box. For a part of the weights, those of the black pixels, we can compute how narrow. They
+# have no other gradient than $2 \lambda w$, so each step shrinks them all by the same factor. Momentum makes
+# a step ten times as long: after $R$ steps about $e^{-10 \cdot 2 \varepsilon \lambda R}$ is left. Is it so?
 
 # %%
 black = ~x_train.any(axis=0)  # pixels that are 0 in all training images
@@ -1173,7 +1176,7 @@ if budget.name != "smoke":
 # %% [markdown]
 # $\mathbb{L}^1$ makes most weights (nearly) zero. Only nearly: the minimum of the risk has exact zeros, but
 # SGD steps over them, to and fro, and trembles around zero by about the length of its step,
-# $10\, \varepsilon \lambda = 10^{-4}$. So we count what is below 0.001. Look at the accuracy, too:
+# $10\, \varepsilon \lambda = 5 \cdot 10^{-5}$. So we count what is below 0.001. Look at the accuracy, too:
 
 # %%
 for name, models in trained.items():
@@ -1224,8 +1227,8 @@ plots.show(
 # In training the units that are left are multiplied by $1 / (1 - p)$, so that the next layer receives the
 # same **on average**. In inference nothing is dropped and nothing is scaled:
 #
-# $$\tilde h_i = \frac{\text{mask}_i}{1 - p}\, h_i, \qquad
-# P(\text{mask}_i = 1) = 1 - p, \qquad P(\text{mask}_i = 0) = p$$
+# $$\tilde h_j = \frac{\text{mask}_j}{1 - p}\, h_j, \qquad
+# P(\text{mask}_j = 1) = 1 - p, \qquad P(\text{mask}_j = 0) = p$$
 
 
 # %%
@@ -1305,9 +1308,9 @@ units = 784 + 256 + 256
 print(f"{units:,} units and {build().count_params():,} weights: {units / build().count_params():.1%}")
 
 # %% [markdown]
-# So a step should cost hardly more, as the slides say. Their other remark is that training is slower, because
-# it needs more epochs. How many does it take until the cross-entropy of the training images, in use, is below
-# 0.1? And how long did both trainings take?
+# By this count a step costs hardly more, as the slides say. Their other remark is that training is slower,
+# because it needs more epochs. How many does it take until the cross-entropy of the training images, in use,
+# is below 0.1? And how long did both trainings take: is the count right?
 
 # %%
 for name, history in [("without dropout", plain_history), ("with dropout", dropped_history)]:
@@ -1316,10 +1319,12 @@ for name, history in [("without dropout", plain_history), ("with dropout", dropp
     print(f"{name:15} below 0.1: {first}; {EPOCHS} epochs took {history['seconds'][0]:.1f} s")
 
 # %% [markdown]
-# It takes clearly more epochs; the seconds for the same number of epochs differ less. (They hold for this
-# computer, and for what else it had to do.) The slides call dropout the most popular method of
-# regularisation. For dense layers it still is a usual one. In convolutional networks batch normalisation
-# (lesson 06) and augmentation (lesson 07) have often taken its place.
+# It takes clearly more epochs. Look at the seconds, too: for the same number of epochs Keras needed longer
+# with dropout, by much more than the count says. (They hold for this computer, and for what else it had to
+# do.) We guess that a random number costs more time than a product inside a large matrix product. The slides
+# call dropout the most popular method of regularisation. For dense layers it still is a usual one. In
+# convolutional networks batch normalisation (lesson 06) and augmentation (lesson 07) have often taken its
+# place.
 #
 # ## 9. Early stopping
 #
@@ -1350,6 +1355,9 @@ if budget.name != "smoke":
     assert sureness(stopped)[1] < sureness(plain)[1] - 0.05
 
 # %% [markdown]
+# It is: the stopped network is clearly less sure of its wrong answers than the other one of its own. This is
+# one seed. It fits the explanation, and does not prove it.
+#
 # ## 10. Which one is best?
 #
 # Five candidates, each with three seeds (other initial weights, batches and masks): one run alone could be
@@ -1449,22 +1457,23 @@ if budget.name != "smoke":  # two epochs decide nothing
 # %% [markdown]
 # Read it with care. The plain network has the lowest training loss and the highest validation loss. But the
 # order is not simply reversed: dropout and $\mathbb{L}^2$ end with about the same training loss, and dropout
-# with a much lower validation loss. A training loss does not tell how a network does on new images. (Had we
-# taken Keras's training metric, which is computed with masks, dropout would seem to be worst on the training
-# images. That is no property of the network: it is measured with half of the units missing.)
+# with a much lower validation loss. A training loss does not tell how a network does on new images. (Keras's
+# training metric would say still less about dropout: it is measured with half of the units missing.)
 #
-# Dropout gains more than one point of accuracy, several times the spread between seeds. $\mathbb{L}^2$ alone
-# lowers the cross-entropy and hardly changes which class wins. Early stopping saves half of the time. Its
-# cross-entropy is lower than that of the plain network, its accuracy is not better: after the lowest loss the
-# wrong answers become surer and cost more (section 9), but they do not become more.
+# Dropout gains more than one point of accuracy, several times the spread between seeds. With and without
+# $\mathbb{L}^2$ beside it is a tie: the two cross-entropies differ by no more than the seeds do, and the
+# accuracies hardly at all. Our rule names one of them, and three seeds cannot say that it is better.
+# $\mathbb{L}^2$ alone lowers the cross-entropy and hardly changes the accuracy. Early stopping saves half of
+# the time. Its cross-entropy is lower than that of the plain network, its accuracy is not better: after the
+# lowest loss the wrong answers become surer and cost more (section 9), but they do not become more.
 #
 # ### Open the test set, once
 #
 # Why a third set? We have chosen $\lambda$ and the candidate *because* they were good on the validation
-# images. The winner's validation result is therefore a little too good: among many candidates, some are
-# lucky. Only images that took part in no decision give an honest figure. So we look at the test images now,
-# for the first time, and only with the chosen candidate. If you look at the test set, change something and
-# look again, it has become a validation set.
+# images. The winner's validation result is therefore on average a little too good: among many candidates,
+# some are lucky. Only images that took part in no decision give an honest figure. So we look at the test
+# images now, for the first time, and only with the chosen candidate. If you look at the test set, change
+# something and look again, it has become a validation set.
 
 # %%
 x_test, y_test = mnist.x_test.reshape(-1, 784).astype("float32") / 255, mnist.y_test
@@ -1473,6 +1482,9 @@ print(f"{chosen}: test accuracy {mean_and_sd(test)} ({SEEDS} seeds)")
 runtime.result("chosen_test_accuracy", np.mean(test), at_least=0.89)
 
 # %% [markdown]
+# Compare it with the table: here the test accuracy is about that on the validation images. Probably five
+# candidates and so clear a gain left little to luck. One cannot know that before one has looked.
+#
 # Which method is best depends on network and data. *How* to find out does not: candidates, several seeds, a
 # validation set, and one look at the test set.
 #
@@ -1559,7 +1571,7 @@ with strategy.scope():
 assert max(np.abs(a - b).max() for a, b in zip(single, double, strict=True)) < 1e-5
 
 # %% [markdown]
-# On one processor this saves no time: the two devices share the same cores. With several GPUs it can. Then
+# On one processor this can save no time: the two devices share the same cores. With several GPUs it can. Then
 # the batch is usually made larger by their number, and the learning rate has to be looked at again.
 #
 # ## Summary
@@ -1574,8 +1586,9 @@ assert max(np.abs(a - b).max() for a, b in zip(single, double, strict=True)) < 1
 #   weights at random with variance $2 / (n_{in} + n_{out})$ or, for ReLU, $2 / n_{in}$.
 # - A large network can memorise its training set. $\mathbb{L}^2$ shrinks weights, $\mathbb{L}^1$ makes them
 #   sparse; biases are usually left out.
-# - Dropout sets units to zero and rescales by $1 / (1 - p)$, in training only; a step costs hardly more, but
-#   it takes more steps. Early stopping goes back to the best epoch on the validation set.
+# - Dropout sets units to zero and rescales by $1 / (1 - p)$, in training only; it takes more steps, and a
+#   step takes longer than the count of products says. Early stopping goes back to the best epoch on the
+#   validation set.
 # - Compare training losses in the same mode; choose with the validation set and several seeds; open the test
 #   set once, for the chosen one.
 #

@@ -147,12 +147,12 @@ def weighted_risk(a, y, v):
 
 
 A2 = np.array([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0]])
-SMALL_Y = np.array([[2, 0, 0], [1, 1, 0], [0, 0, 0], [0, 3, 1]])
+SMALL_Y = np.array([[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 1.0]])
 for _case in (
     (A2, np.eye(3)[[0, 2]], np.array([1.0, 3.0])),
     (rng.standard_normal((4, 3)), np.eye(3)[[1, 2, 1, 2]], np.ones(4)),
     (rng.standard_normal((1, 2)), np.array([[0.2, 0.8]]), np.array([5.0])),
-    (rng.integers(-2, 3, (4, 3)), SMALL_Y, np.array([1, 2, 0, 1])),
+    (1.0 * rng.integers(-2, 3, (4, 3)), SMALL_Y, np.array([1.0, 2.0, 0.0, 1.0])),
     (np.array([[1000.0, 0.0, -1000.0], [-1000.0, -999.0, 0.0]]), np.eye(3)[[1, 0]], np.array([0.5, 0.25])),
 ):
     compare_parts(weighted_risk, ("risk", "slopes"), _case)
@@ -168,6 +168,9 @@ for _case in (
         ),
         "The divisor fits central differences, but one of the two points is not moved.": (
             "at[k] - step * direction[k] -> at[k]"
+        ),
+        "Both points are the same. Does `+=` change an array in `at`, in a copy of the dictionary too?": (
+            "{k: at[k] - step * direction[k] for k in at} -> ahead"
         ),
         "How far apart are the two points, counted in directions? By that one divides.": "(2 * step) -> step",
         "Does the division by 2 * step lack its parentheses?": "(2 * step) -> 2 * step",
@@ -261,10 +264,10 @@ def residual_backward(g, a, h, W, phi_prime):
 SQUARE = np.array([[1.0, 2.0], [0.0, -1.0]])
 for _case in (
     (
-        np.array([[1, 2], [0, -1], [2, 1]]),
-        np.array([[1, -1], [2, 0], [-3, 1]]),
-        np.array([[1, 0], [2, 1], [-1, 1]]),
-        SQUARE.astype(int),
+        np.array([[1.0, 2.0], [0.0, -1.0], [2.0, 1.0]]),
+        np.array([[1.0, -1.0], [2.0, 0.0], [-3.0, 1.0]]),
+        np.array([[1.0, 0.0], [2.0, 1.0], [-1.0, 1.0]]),
+        SQUARE,
         leaky_prime,
     ),
     (*rng.standard_normal((3, 5, 4)), rng.standard_normal((4, 4)), tanh_prime),
@@ -478,8 +481,9 @@ def small_parts(accumulated):
     cases=[
         (np.array([[3.0, -4.0], [0.0, 2.0]]), 0.5, "max"),
         (np.array([[3.0, -4.0], [0.0, 2.0]]), 0.5, "euclid"),
-        (np.array([[3, -4, 0], [0, 0, 0]]), 2, "euclid"),
-        (np.array([[1e-6, -5, 0]]), 1, "max"),
+        (np.array([[3.0, -4.0, 0.0], [0.0, 0.0, 0.0]]), 2.0, "euclid"),
+        (np.array([[1e-6, -5.0, 0.0]]), 1.0, "max"),
+        (np.array([[1e-9, 0.0], [-3.0, 4.0]]), 2.0, "euclid"),
         (rng.standard_normal((4, 3)), 0.1, "euclid"),
     ],
     mistakes={
@@ -496,6 +500,9 @@ def small_parts(accumulated):
         ),
         "A row of zeros has no direction: its change is 0, not 0 divided by 0.": (
             "np.where(length > 0, length, 1) -> length"
+        ),
+        "A small slope has a direction, too: which row alone needs care?": (
+            "np.where(length > 0, length, 1) -> (length + 1e-8)"
         ),
         "How long is the change of one row? It should be eta.": " / np.where(length > 0, length, 1) -> ",
         "The axis: the pixels of one picture stand in one row.": "axis=1 -> axis=0",

@@ -214,7 +214,8 @@ def _value_hint(found: np.ndarray, expected: np.ndarray, sizes: set[int]) -> str
         return (
             f"almost right: the largest difference is {difference:.1g}. Is something rounded or approximated?"
         )
-    if found.size > 1 and any(np.array_equal(found, rounded(expected)) for rounded in (np.trunc, np.rint)):
+    of_integers = found.size > 1 and found.dtype.kind in "iub"
+    if of_integers and any(np.array_equal(found, rounded(expected)) for rounded in (np.trunc, np.rint)):
         return "the result is made of integers: is the array created with dtype float?"
     several = np.unique(expected).size >= 3
     factor = _factor(found, expected)

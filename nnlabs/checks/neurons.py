@@ -79,6 +79,9 @@ sigmoid.property(lambda attempt: _far_from_zero(attempt, ZERO_ONE, "sigmoid"))
         "a sign: the values should grow with x.": "np.maximum(x, 0) -> np.maximum(-x, 0)",
         "for one sign of x a part of the value is missing.": "np.maximum(x, 0) + -> ",
         "one of the two forms is used for both signs of x.": "np.maximum(x, 0) -> x",
+        "softplus comes close to x on the right, but it is not x.": (
+            "np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))) -> np.where(x > 0, x, np.log1p(np.exp(x)))"
+        ),
         "in the slope the derivative of the logarithm is missing.": "= sigmoid.reference(x) -> = np.exp(x)",
         "this slope falls, but softplus bends upwards.": "= sigmoid.reference(x) -> = 1 / (1 + np.exp(x))",
         "this slope is the derivative of the slope.": "= sigmoid -> = sigmoid.reference(-x) * sigmoid",
@@ -257,7 +260,7 @@ def computes_parity(attempt):
     sums = h @ w2 + b2
     hint = ""
     if len(np.unique(h, axis=1).T) < 3:
-        hint = "two different hidden neurons are not enough for three inputs."
+        hint = "some hidden neurons say the same, or there are too few of them."
     elif W1.shape == (3, 3) and np.array_equal((CUBE @ W1 + b1 >= 0) @ w2 + b2 >= 0, TABLES["PARITY"]):
         hint = "W1 looks transposed: its rows are the hidden neurons."
     what = f"Two layers whose hidden neurons say {h.tolist()} at the eight corners"
@@ -284,7 +287,7 @@ def _mistakes(w, b, X, y):
             np.array([1, 0, 1, 0, 0, 0]),
             5,
         ),
-        *((np.array([[1], [3], [2]]), np.array([0, 1, 1]), epochs) for epochs in (2, 6)),  # best: zero, last
+        *((np.array([[1.0], [3.0], [2.0]]), np.array([0, 1, 1]), n) for n in (2, 6)),  # best: zero, last
     ],
     mistakes={
         "the count is right, the weights are not those that were counted: do they change in the pocket?": (
@@ -306,6 +309,9 @@ def _mistakes(w, b, X, y):
             "        count = _mistakes(w, b, X, y)\n -> ",
         ],
         "start at zero.": "np.zeros -> np.ones",
+        "the pocket is not empty at the start: could the zero weights be the best?": (
+            "_mistakes(w, b, X, y)\n    for -> np.inf\n    for"
+        ),
     },
 )
 def pocket(X, y, epochs):
@@ -337,7 +343,7 @@ _SUMS = [" / len(t) -> ", "by_sum.mean() -> by_sum.sum()"]
             np.array([1, -1, -1, 1]),
         ),
         (np.array([0.0, 1.0, -0.5]), -0.5, np.arange(15.0).reshape(5, 3) / 7, np.array([1, 1, -1, -1, 1])),
-        (np.array([0.5]), 0.25, np.array([[2]]), np.array([-1])),
+        (np.array([0.5]), 0.25, np.array([[2.0]]), np.array([-1])),
     ],
     mistakes={
         "the sign is reversed: the gradient points to where the loss grows.": "by_sum = -t -> by_sum = t",
@@ -392,6 +398,10 @@ def _loss(w, b, X, t):
         "square the gradient's length.": "rate = 2 * rate -> rate = 2 * rate; square = square**0.5",
         "the bias does not learn.": "w, b = w - rate * grad_w, b - rate * grad_b -> w = w - rate * grad_w",
         "the weights do not learn.": "w, b = w - rate * grad_w, b - rate * grad_b -> b = b - rate * grad_b",
+        "keep the rate with which the step was made.": [
+            "        rates.append(rate)\n -> ",
+            "rate = 2 * rate -> rate = 2 * rate; rates.append(rate)",
+        ],
         "keep the loss before each step, not after it.": (
             "rates.append(rate) -> rates.append(rate); losses[-1] = _loss(w, b, X, t)"
         ),

@@ -24,6 +24,12 @@ from nnlabs.checks.exercise import KERAS, exercise
         "The warm-up begins at rate / warmup, not at the full rate.": "rate * r / warmup -> rate",
         "The warm-up reaches the full rate at r = warmup.": "rate * r / warmup -> rate * r / steps",
         "At r = warmup the wave is at its top: from which step does it count?": "(r - warmup) -> r",
+        "Where does the wave begin, and how long is it?": "(r - warmup) / (steps - warmup) -> r / steps",
+        "At r = warmup + 1 one step of the wave has passed already.": "(r - warmup) -> (r - warmup - 1)",
+        "In the warm-up there is no wave: the two parts do not act at the same time.": [
+            "return rate * r / warmup -> rate = rate * r / warmup",
+            "(r - warmup) / (steps - warmup) -> r / steps",
+        ],
         "How many steps are left for the wave? At r = steps it should be at its bottom.": (
             "(steps - warmup) -> steps"
         ),
@@ -69,7 +75,7 @@ MATRIX = np.array([[1.0, -2.0, 0.5], [0.3, 0.0, -1.0]])
         (np.array([3.0, 1.0]), np.array([2.0, -4.0]), double, 1.0, 0.5),
         (np.array([1.0, -2.0]), np.zeros(2), double, 0.25, 0.9),
         (MATRIX, MATRIX**2, cubes, 0.05, 0.8),
-        (1.5, -0.5, cubes, 0.1, 0.9),
+        (np.array(1.5), np.array(-0.5), cubes, 0.1, 0.9),
     ],
     mistakes={
         "This is plain momentum: at which point is the slope taken?": (
@@ -257,14 +263,14 @@ def uniform(initialise):
             "factor * np.maximum(0, a) -> (factor > 0) * np.maximum(0, a)"
         ),
         "Is there a factor of the forward pass that is missing on the way back?": (
-            "s * factor * (a > 0) -> s * (factor > 0) * (a > 0)"
+            "g * factor * (a > 0) -> g * (factor > 0) * (a > 0)"
         ),
-        "The slope of ReLU is missing on the way back.": "s * factor * (a > 0) -> s * factor",
+        "The slope of ReLU is missing on the way back.": "g * factor * (a > 0) -> g * factor",
         "The mask is missing on the way back: what was dropped has no influence on the risk.": (
-            "s * factor * (a > 0) -> s * (a > 0)"
+            "g * factor * (a > 0) -> g * (a > 0)"
         ),
         "The way back draws another mask: it must be the one of the forward pass.": (
-            "return s * factor -> return s * (rng.random(a.shape) >= p) / (1 - p)"
+            "return g * factor -> return g * (rng.random(a.shape) >= p) / (1 - p)"
         ),
         "p is the probability of dropping, not of keeping.": ">= p -> < p",
         "Is the factor turned upside down?": "/ (1 - p) -> * (1 - p)",
@@ -276,11 +282,11 @@ def uniform(initialise):
     },
 )
 def relu_dropout(a, p, rng):
-    """Return ReLU(a) after dropout, and the function that takes s = dR/dh back to dR/da."""
+    """Return ReLU(a) after dropout, and the function that takes g = dL_n/dh back to dL_n/da."""
     factor = (rng.random(a.shape) >= p) / (1 - p)
 
-    def back(s):
-        return s * factor * (a > 0)
+    def back(g):
+        return g * factor * (a > 0)
 
     return factor * np.maximum(0, a), back
 
@@ -340,25 +346,27 @@ def masks(relu_dropout):
 @relu_dropout.property
 def way_back(relu_dropout):
     h, back = relu_dropout(A, 0.2, np.random.default_rng(1))
-    s = np.random.default_rng(2).normal(size=A.shape)
-    found, again = back(s.copy()), back(s.copy())
+    g = np.random.default_rng(2).normal(size=A.shape)
+    given = g.copy()
+    found, again = back(given), back(g.copy())
+    expect.true(np.array_equal(given, g), "back(g) changes its argument.", "make a new array.")
     expect.close(
         found,
         again,
-        "back(s), called twice",
+        "back(g), called twice",
         "The way back draws another mask: it must be the one of the forward pass.",
     )
-    expect.true(np.shape(found) == A.shape, f"back(s) has the shape {np.shape(found)}, expected {A.shape}.")
+    expect.true(np.shape(found) == A.shape, f"back(g) has the shape {np.shape(found)}, expected {A.shape}.")
     h = expect.as_array(h)
     for place, where in {"dropped": (h == 0) & (A > 0), "kept": h != 0, "below 0": A < 0}.items():
-        right = s / (1 - 0.2) if place == "kept" else 0 * s  # h is linear in a there
+        right = g / (1 - 0.2) if place == "kept" else 0 * g  # h is linear in a there
         wrong = where & ~np.isclose(found, right, rtol=1e-4, atol=1e-6)
         problem = (
-            f"p = 0.2: back(s) is wrong for {wrong.sum()} of the {where.sum()} entries where a is {place}"
+            f"p = 0.2: back(g) is wrong for {wrong.sum()} of the {where.sum()} entries where a is {place}"
         )
         if wrong.any():
-            example = [expect.brief(float(values[wrong][0])) for values in (A, s, right, np.asarray(found))]
-            text = "; for example a = {}, s = {}: expected {}, found {}."
+            example = [expect.brief(float(values[wrong][0])) for values in (A, g, right, np.asarray(found))]
+            text = "; for example a = {}, g = {}: expected {}, found {}."
             raise expect.WrongError(problem + text.format(*example))
 
 
@@ -441,14 +449,21 @@ def early_stopping(curve, patience):
         "the biases are penalised too; only weights should be.": (
             "kernel_regularizer=small -> kernel_regularizer=small, bias_regularizer=small"
         ),
+        "the bias of the first layer is penalised, too.": "=sparse -> =sparse, bias_regularizer=sparse",
         "the biases are penalised instead of the weights.": "kernel_regularizer -> bias_regularizer",
         "which layer has which penalty?": "sparse, small = L1(l1), L2(l2) -> small, sparse = L1(l1), L2(l2)",
         "L1 belongs to the first Dense layer only, L2 to the others.": "L1(l1), L2(l2) -> L1(l1), L1(l1)",
+        "the penalty of the first Dense layer is a sum of absolute values, not of squares.": (
+            "L1(l1), L2(l2) -> L2(l1), L2(l2)"
+        ),
         "the first Dense layer has no L2 penalty.": "sparse, small = L1(l1) -> sparse, small = L1L2(l1, l2)",
         "there is a factor 1/2 too many.": "L2(l2) -> L2(l2 / 2)",
         "use the arguments: 0.01 is only Keras's default.": "L1(l1), L2(l2) -> L1(), L2()",
         "there is no dropout on the input here.": "(image)\n -> (Dropout(p)(image))\n",
         "dropout is missing after the hidden layers.": "Dropout(p)(x) -> x",
+        "there are two hidden layers: dropout is missing after one of them.": (
+            "Dropout(p)(x)\n    x = Dense(10 -> x\n    x = Dense(10"
+        ),
         "dropped outputs would be missing answers: no dropout after the last layer.": (
             "(image, x) -> (image, Dropout(p)(x))"
         ),

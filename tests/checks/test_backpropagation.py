@@ -76,6 +76,16 @@ def check_in_place(function, at, gradient, direction, step=1e-5):
     return check_by_loop(function, at, gradient, direction, step)
 
 
+def check_on_shared_arrays(function, at, gradient, direction, step=1e-5):
+    """Copy the dictionary only: the arrays move forward, then back to where they were."""
+    ahead, behind = dict(at), dict(at)
+    for k in at:
+        ahead[k] += step * direction[k]
+        behind[k] -= step * direction[k]
+    exact, _ = check_by_flat_vectors(function, at, gradient, direction, step)
+    return exact, (function(ahead) - function(behind)) / (2 * step)
+
+
 def check_entry_by_entry(function, at, gradient, direction, step=1e-5):
     """Take the difference for each array by itself."""
     exact, numeric = 0.0, 0.0
@@ -270,6 +280,7 @@ ANSWERS = {
     "directional_check": Answers(
         wrong=[
             (check_in_place, "copy the argument"),
+            (check_on_shared_arrays, "in a copy of the dictionary too?"),
             (check_entry_by_entry, "two values are enough"),
             (
                 lambda function, at, gradient, direction, step=1e-5: check_by_loop(

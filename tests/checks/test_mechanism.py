@@ -273,14 +273,14 @@ def test_the_processors_time_is_counted_not_the_clocks(monkeypatch):
 ACCIDENTS = {  # a cell → what the notebook says
     "def sigmoid(x)\n    return x": "Python cannot read its line 1, `def sigmoid(x)`: expected ':'",
     "sigmoid = check.sigmoid(sigmoid)": "There is no `sigmoid`: did your cell run, and is",
-    "def treshold(x, beta):\n    return x": "",
-    "threshold = check.threshold(threshold)": "There is no `threshold`",
-    "threshold = check.threshold(threshold) ": "own version: run your cell above, then this one",
-    "def tanh_slope(x):\n    exit()": "",
-    "tanh_slope = check.tanh_slope(tanh_slope)": "It calls exit(), which would end the notebook",
+    "def softpuls(x):\n    return x": "",
+    "softplus = check.softplus(softplus)": "There is no `softplus`",
+    "softplus = check.softplus(softplus) ": "own version: run your cell above, then this one",
+    "def parity_weights():\n    exit()": "",
+    "parity_weights = check.parity_weights(parity_weights)": "It calls exit(), which would end the notebook",
     "check = 5": "",
     "gates = check.gates(gates)": "it is the course's checks again.\ngates: not done yet",
-    "assert threshold(sigmoid(0.0), 0.5) == 1\nx = await __import__('asyncio').sleep(0, 3)": "",
+    "assert softplus(sigmoid(0.0))[1] > 0.6\nx = await __import__('asyncio').sleep(0, 3)": "",
 }
 
 
@@ -324,6 +324,12 @@ def test_close_tells_what_differs(found, expected, part):
     assert str(caught.value).rstrip(".").endswith(part.rstrip(".")) or part in str(caught.value)
     if "Hint" not in part and "times" not in part:
         assert " times" not in str(caught.value), "a factor is guessed only where it is one"
+
+
+def test_whole_numbers_stored_as_floats_are_not_called_integers():
+    with pytest.raises(expect.WrongError) as caught:
+        expect.close(np.array([0.0, 1.0]), np.array([0.4, 0.7]), "it")
+    assert not caught.value.hint
 
 
 @pytest.mark.parametrize(

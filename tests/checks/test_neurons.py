@@ -229,8 +229,8 @@ ANSWERS = {
     ),
     "parity_weights": Answers(
         wrong=[
-            (parity_like(COUNT[:2], BIASES[:2], SIGNS[:2]), "are not enough"),
-            (parity_like(COUNT, BIASES * 0 - 0.5), "are not enough"),
+            (parity_like(COUNT[:2], BIASES[:2], SIGNS[:2]), "too few of them"),
+            (parity_like(COUNT, BIASES * 0 - 0.5), "some hidden neurons say the same"),
             (parity_like(np.array([[1, 1, 1], [2, 2, 2], [4, 4, 4.0]]).T, BIASES * [1, 2, 4]), "transposed"),
             (parity_like(w2=-SIGNS, b2=0.5), "NOT PARITY"),
             (parity_like(b2=-1.5), "for all inputs"),

@@ -129,6 +129,11 @@ def relu_dropout_from_h(a, p, rng):
     return h, lambda s: s * (h > 0) / (1 - p)
 
 
+def back_in_place(a, p, rng):
+    h, back = relu_dropout()(a, p, rng)
+    return h, lambda g: np.multiply(back(g), 1, out=g)
+
+
 def called_at_once(a, p, rng):
     h, back = relu_dropout()(a, p, rng)
     return h, back(np.ones_like(a))
@@ -273,6 +278,7 @@ ANSWERS = {
     "relu_dropout": Answers(
         wrong=[
             (called_at_once, "the function back itself"),
+            (back_in_place, "back(g) changes its argument"),
             (relu_dropout(forward=lambda p: 1.0), "not rescaled"),
             (relu_dropout(backward=lambda p: 1.0), "a factor of the forward pass"),
             (relu_dropout(backward=lambda p: 1 / p), "expected"),
