@@ -1,21 +1,22 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1, cpu: 3}
+#     minutes: {smoke: 1, cpu: 2}
 # ---
 
 # %% [markdown]
 # # Lab 06: CNN architectures
 #
-# You count the parameters and the work of AlexNet and VGG16 by your own formulas, write LeNet, and then the
-# blocks of the deep networks with Keras's functional interface: the residual block in three forms and the
-# Inception block. At the end you stack your blocks and see what a shortcut is worth.
+# You count the parameters and the work of AlexNet, VGG16 and MobileNet by your own formulas, fold a batch
+# normalisation into the convolution before it, find what is wrong with a residual block that does not learn,
+# and write three more blocks with Keras's functional interface. At the end you build a network of your own
+# blocks, train it, and see which places of a digit vote for which class.
 #
 # **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
 # below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
 # with the course's own version, so every later cell still runs. The lecture is
-# [`../notebooks/06_cnn_architectures.ipynb`](../notebooks/06_cnn_architectures.ipynb). Close it while you
-# write, and compare afterwards.
+# [`../notebooks/06_cnn_architectures.ipynb`](../notebooks/06_cnn_architectures.ipynb). The lab takes about
+# 120 minutes.
 
 # %%
 from nnlabs import data, plots, runtime
@@ -26,7 +27,7 @@ budget = runtime.setup(seed=1)
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 # %% [markdown]
 # ## 1. What a convolution costs
@@ -72,17 +73,27 @@ conv_cost = check.conv_cost(conv_cost)
 # | layer | meaning |
 # | --- | --- |
 # | `("conv", n, f, s, p, groups)` | as in exercise 1 |
+# | `("separable", n, f, s, p)` | depthwise, `f` × `f`, stride `s`, padding `p`; then `n` filters of 1×1 |
 # | `("pool", f, s)` | pooling of `f` × `f` with stride `s`, no padding, no parameters |
 # | `("flatten",)` | `(h, w, c)` becomes `(h · w · c,)` |
+# | `("mean",)` | global average pooling: `(h, w, c)` becomes `(c,)` |
 # | `("dense", n)` | `n` neurons with a bias each, on an input of the shape `(d,)` |
 #
-# `shape` is the shape of the image. Return a list with one pair (parameters, multiply-adds) for **each**
-# layer, in order. Pooling and flatten have the pair `(0, 0)`.
+# Both halves of a separable convolution have biases. `shape` is the shape of the image. Return a list with
+# one pair (parameters, multiply-adds) for **each** layer, in order. Pooling, flatten and mean have the pair
+# `(0, 0)`.
 #
 # <details><summary>Hint</summary>
 #
 # A loop that carries `shape` along: each layer changes it for the next one. `kind, *numbers = layer` takes a
-# tuple apart. The size after pooling follows the same formula as that of a convolution.
+# tuple apart. Which of your functions can count the two halves of a separable convolution?
+#
+# </details>
+#
+# <details><summary>Second hint</summary>
+#
+# In a depthwise convolution every channel is a group of its own. The size after pooling follows the same
+# formula as that of a convolution.
 #
 # </details>
 
@@ -96,15 +107,20 @@ def network_cost(shape, network):
         cost = (0, 0)
         if kind == "conv":
             shape, *cost = conv_cost(shape, *numbers)
+        elif kind == "separable":
+            n, f, s, p = numbers
+            between, *depthwise = conv_cost(shape, shape[2], f, s, p, shape[2])
+            shape, *pointwise = conv_cost(between, n, 1, 1, 0, 1)
+            cost = (depthwise[0] + pointwise[0], depthwise[1] + pointwise[1])
         elif kind == "pool":
             f, s = numbers
             shape = ((shape[0] - f) // s + 1, (shape[1] - f) // s + 1, shape[2])
         elif kind == "flatten":
             shape = (shape[0] * shape[1] * shape[2],)
+        elif kind == "mean":
+            shape = (shape[2],)
         else:
-            (n,) = numbers
-            cost = ((shape[0] + 1) * n, shape[0] * n)
-            shape = (n,)
+            cost, shape = ((shape[0] + 1) * numbers[0], shape[0] * numbers[0]), (numbers[0],)
         costs.append(tuple(cost))
     return costs
     ### END SOLUTION
@@ -115,7 +131,7 @@ network_cost = check.network_cost(network_cost)
 
 
 # %% [markdown]
-# AlexNet and VGG16 as lists:
+# AlexNet, VGG and MobileNet as lists:
 
 
 # %%
@@ -141,15 +157,33 @@ def vgg(repeats):
     return [*network, ("flatten",), ("dense", 4096), ("dense", 4096), ("dense", 1000)]
 
 
+# %%
+def mobilenet():
+    stages = [
+        (64, 1),
+        (128, 2),
+        (128, 1),
+        (256, 2),
+        (256, 1),
+        (512, 2),
+        *[(512, 1)] * 5,
+        (1024, 2),
+        (1024, 1),
+    ]
+    network = [("conv", 32, 3, 2, 1, 1), *[("separable", n, 3, s, 1) for n, s in stages]]
+    return [*network, ("mean",), ("dense", 1000)]
+
+
 # %% [markdown]
-# **Before you run the next cell, what do you expect?** Which of the two networks has more parameters, and how
-# many times more work is VGG16?
+# **Before you run the next cell, what do you expect?** Which network has most parameters, and how many times
+# more work is VGG16 than MobileNet?
 
 # %%
 networks = {
     "AlexNet, two groups": ((227, 227, 3), alexnet(groups=2)),
     "AlexNet, one group": ((227, 227, 3), alexnet(groups=1)),
     "VGG16": ((224, 224, 3), vgg([2, 2, 3, 3, 3])),
+    "MobileNet": ((224, 224, 3), mobilenet()),
     "VGG19": ((224, 224, 3), vgg([2, 2, 4, 4, 4])),
 }
 totals = {name: np.sum(network_cost(*network), axis=0) for name, network in networks.items()}
@@ -159,190 +193,137 @@ runtime.result("lab_alexnet_parameters_in_millions", totals["AlexNet, one group"
 runtime.result("lab_vgg16_parameters_in_millions", totals["VGG16"][0] / 1e6)
 
 # %% [markdown]
-# Keras counts the same, layer by layer. Inside a `StatelessScope` it gives the weights no memory, and
-# `clear_session` makes it forget them: VGG19 would take 575 MB.
+# MobileNet's paper says 4.2 million parameters and 569 million multiply-adds. (It has batch normalisation in
+# place of the biases: two trained numbers for each channel in place of our one.) Keras counts VGG16 as we do:
 
 # %%
-for name, build in {"VGG16": keras.applications.VGG16, "VGG19": keras.applications.VGG19}.items():
-    with keras.StatelessScope(initialize_variables=False):
-        model = build(weights=None)
-    keras.utils.clear_session()
-    counted = [layer.count_params() for layer in model.layers if layer.count_params()]
-    assert counted == [parameters for parameters, _ in network_cost(*networks[name]) if parameters]
+# with shapes, but without memory for the weights
+with keras.StatelessScope(initialize_variables=False):
+    model = keras.applications.VGG16(weights=None)
+keras.utils.clear_session()
+counted = [layer.count_params() for layer in model.layers if layer.count_params()]
+assert counted == [parameters for parameters, _ in network_cost(*networks["VGG16"]) if parameters]
 assert totals["AlexNet, two groups"][0] == 60_965_224
 assert totals["AlexNet, one group"][0] == 62_378_344
+assert totals["MobileNet"][1] == 568_740_352
 
 # %% [markdown] question="where-are-the-parameters" points=3
-# **Question.** The last pooling of VGG16 leaves $7 \times 7 \times 512$ values.
+# **Question.** In MobileNet's separable layers from 512 to 512 channels, with $f = 3$ and maps of 14×14:
 #
-# 1. How many parameters has the first dense layer, and which share of all is that?
-# 2. Why has this layer so many parameters and so little work, and the convolutions the other way round?
-# 3. Replace `Flatten` and the two dense layers of 4096 by global average pooling. How many parameters has the
-#    network then? What information is lost?
+# 1. Which share of the multiply-adds is in the 1×1 convolution?
+# 2. Somebody wants to save work and replaces $f = 3$ by a smaller filter; somebody else wants to see more and
+#    takes $f = 7$. What does each of them win or pay, in per cent of the layer?
+# 3. How would the answer to 2 be for a full convolution?
 #
 # <!-- BEGIN SOLUTION -->
-# 1. $(7 \cdot 7 \cdot 512 + 1) \cdot 4096 = 102{,}764{,}544$, which is 74 % of 138,357,544.
-# 2. In a dense layer each weight is used once for an image. In a convolution the same weights are used at
-#    every place: those of the second layer $224 \cdot 224 = 50{,}176$ times. Few weights, much work.
-# 3. The convolutions have 14,714,688 parameters, the dense layer for the classes $(512 + 1) \cdot 1000 =
-#    513{,}000$: together 15.2 million, nine times fewer. The mean over the 7×7 places forgets where in the
-#    image something was found. For the name of the object this is no great loss; for a box around it, it is.
+# 1. Per place $9 \cdot 512 = 4{,}608$ in the depthwise and $512 \cdot 512 = 262{,}144$ in the pointwise half:
+#    98.3 %.
+# 2. Without any depthwise filter only 1.7 % are saved. With $f = 7$ the depthwise half has $49 \cdot 512 =
+#    25{,}088$: the layer costs $287{,}232 / 266{,}752 = 1.08$ times as much. Large filters are cheap there
+#    (ConvNeXt uses them), the mixing of channels is what costs.
+# 3. There the work is proportional to $f^2$: $f = 7$ costs $49 / 9 = 5.4$ times as much, $f = 1$ a ninth.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
-# ## 3. LeNet
+# ## 3. Derive it: a normalisation that costs nothing
 #
-# Build LeNet in its form of today for images of $28 \times 28 \times 1$, with numbers between 0 and 1:
+# After training, a batch normalisation multiplies and adds fixed numbers. A convolution does so too. So the
+# two can be **folded** into one convolution with another kernel and another bias. For channel $c$ of the
+# output, with $W_c$ its filter, $b_c$ its bias and the running mean $\bar\mu_c$ and variance
+# $\bar\sigma_c^2$:
 #
-# 1. a margin of 2 zeros on each side, to 32×32;
-# 2. convolution, 6 filters of 5×5, ReLU; max pooling 2×2;
-# 3. convolution, 16 filters of 5×5, ReLU; max pooling 2×2;
-# 4. 120 neurons, ReLU, that see all of the 5×5×16 values;
-# 5. 84 neurons, ReLU;
-# 6. 10 classes, softmax.
+# $$\gamma_c \, \frac{(W_c \star x + b_c) - \bar\mu_c}{\sqrt{\bar\sigma_c^2 + \eta}} + \beta_c
+# = W'_c \star x + b'_c$$
 #
-# The convolutions have no padding of their own. The model has 61,706 parameters.
+# Derive $W'_c$ and $b'_c$ on paper, then write them for all channels. `kernel` has Keras's shape `(f, f, c,
+# n)`, `bias`, `gamma`, `beta`, `mean` and `variance` have the shape `(n,)`, `eta` is a number. All are NumPy
+# arrays; return two new ones.
 #
 # <details><summary>Hint</summary>
 #
-# `keras.Sequential`, starting with `keras.Input`. `layers.ZeroPadding2D` makes the margin. For step 4 there
-# are two ways: a convolution of 5×5 that leaves 1×1 places, or `Flatten` and a dense layer.
+# $\star$ is linear in the kernel: $s \, (W_c \star x) = (s \, W_c) \star x$. Collect what multiplies $W_c
+# \star x$, and what does not depend on $x$.
+#
+# </details>
+#
+# <details><summary>Second hint</summary>
+#
+# An array of the shape `(n,)` meets the *last* axis of an array of the shape `(f, f, c, n)`.
 #
 # </details>
 
 
-# %% exercise="lenet"
-def lenet():
-    """Return LeNet as described above, a Keras model."""
+# %% exercise="fold"
+def fold(kernel, bias, gamma, beta, mean, variance, eta):
+    """Return kernel (f, f, c, n) and bias (n,) of the one convolution that does what both layers do."""
     ### BEGIN SOLUTION
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.ZeroPadding2D(2),
-            layers.Conv2D(6, 5, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(16, 5, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
-            layers.Dense(120, activation="relu"),
-            layers.Dense(84, activation="relu"),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+    scale = gamma / np.sqrt(variance + eta)
+    return kernel * scale, (bias - mean) * scale + beta
     ### END SOLUTION
 
 
-# %% check="lenet" points=3
-lenet = check.lenet(lenet)
+# %% check="fold" points=3
+fold = check.fold(fold)
 
 # %% [markdown]
-# Two epochs, which is not yet what it can do:
-
-# %%
-mnist = data.mnist()
-images = budget.pick(smoke=2000, cpu=60_000)
-x_train = mnist.x_train[:images, ..., None].astype("float32") / 255
-x_test = mnist.x_test[..., None].astype("float32") / 255
-keras.utils.set_random_seed(1)
-model = lenet()
-model.compile(
-    optimizer=keras.optimizers.Adam(2e-3), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-)
-model.fit(x_train, mnist.y_train[:images], batch_size=128, epochs=2, verbose=0)
-accuracy = model.evaluate(x_test, mnist.y_test, batch_size=500, verbose=0)[1]
-runtime.result("lab_lenet_test_accuracy_2_epochs", accuracy, at_least=0.975)
-
-# %% [markdown]
-# ## 4. The identity block
+# ## 4. Find the faults: a block that does not learn
 #
-# From here on a block is a function from a tensor to a tensor, as in `y = layers.Dense(3)(x)`. The input
-# $a[l]$ has the shape $(batch, h, w, c)$, and so has the output:
-#
-# $$\begin{aligned}
-# a[l+1] &= \text{ReLU}(\text{Conv}(a[l])) \\
-# z[l+2] &= \text{Conv}(a[l+1]) \\
-# a[l+2] &= \text{ReLU}(z[l+2] + a[l])
-# \end{aligned}$$
-#
-# Both convolutions have $c$ filters of 3×3, SAME padding and a bias. The first has
-# `kernel_initializer="he_normal"`. The second has `kernel_initializer="zeros"`, so that a new block passes
-# its input on.
-#
-# <details><summary>Hint</summary>
-#
-# `c = a.shape[-1]`. The activation of the second convolution comes after the sum, so it cannot be written
-# into the layer. `layers.Add()([u, v])` or `u + v` adds, `layers.ReLU()` is a layer.
-#
-# </details>
-
-
-# %% exercise="identity-block"
-def identity_block(a):
-    """Return a[l+2] for the tensor a = a[l] of shape (batch, h, w, c), with an identity shortcut."""
-    ### BEGIN SOLUTION
-    c = a.shape[-1]
-    z = layers.Conv2D(c, 3, padding="same", activation="relu", kernel_initializer="he_normal")(a)
-    z = layers.Conv2D(c, 3, padding="same", kernel_initializer="zeros")(z)
-    return layers.ReLU()(z + a)
-    ### END SOLUTION
-
-
-# %% check="identity-block" points=3
-identity_block = check.identity_block(identity_block)
-
-# %% [markdown]
-# ## 5. The block with pooling
-#
-# The slides' second block halves the image:
-#
-# $$\begin{aligned}
-# a[l+1] &= \text{ReLU}(\text{Conv}(a[l])) \\
-# z[l+2] &= \text{MaxPool}(a[l+1]) \\
-# a[l+2] &= \text{ReLU}(z[l+2] + W \cdot a[l])
-# \end{aligned}$$
-#
-# The convolution has `n` filters of 3×3, SAME, with a bias; the pooling is 2×2. $W$ must bring $a[l]$ from
-# $(h, w, c)$ to $(h/2, w/2, n)$: a 1×1 convolution with stride 2, without bias and without activation. ($h$
-# and $w$ are even.)
-#
-# <details><summary>Hint</summary>
-#
-# The projection reads `a`, not the output of the convolution. `use_bias=False`.
-#
-# </details>
-
-
-# %% exercise="pooled-block"
-def pooled_block(a, n):
-    """Return a[l+2], shape (batch, h/2, w/2, n), for the tensor a = a[l] of shape (batch, h, w, c)."""
-    ### BEGIN SOLUTION
-    z = layers.Conv2D(n, 3, padding="same", activation="relu", kernel_initializer="he_normal")(a)
-    z = layers.MaxPooling2D(2)(z)
-    projected = layers.Conv2D(n, 1, strides=2, use_bias=False)(a)
-    return layers.ReLU()(z + projected)
-    ### END SOLUTION
-
-
-# %% check="pooled-block" points=3
-pooled_block = check.pooled_block(pooled_block)
-
-# %% [markdown]
-# ## 6. The block of He et al.
-#
-# The form that ResNet-18 and ResNet-34 use (here without batch normalisation). There is no pooling; the
-# *first* convolution has stride `s`:
+# Here is a residual block as somebody wrote it. It shall be this:
 #
 # 1. convolution, `n` filters of 3×3, stride `s`, SAME, ReLU;
-# 2. convolution, `n` filters of 3×3, SAME, `kernel_initializer="zeros"`;
-# 3. add the shortcut, then ReLU.
+# 2. convolution, `n` filters of 3×3, SAME;
+# 3. add the shortcut, then ReLU. The shortcut is the input itself where its shape agrees with that of step 2;
+#    where it does not, a projection: 1×1, `n` filters, stride `s`, no bias, no activation.
 #
-# The shortcut is the input itself **where its shape agrees** with that of step 2. Where it does not agree it
-# is a projection, a 1×1 convolution with `n` filters and stride `s`, without a bias.
+# All convolutions but the projection have biases. A new block whose shortcut is the input itself passes its
+# input on, as long as that is not negative; and all its kernels can learn.
+
+
+# %%
+def faulty_block(a, n, s):
+    z = layers.Conv2D(n, 3, strides=s, padding="same", activation="relu", kernel_initializer="zeros")(a)
+    z = layers.Conv2D(n, 3, padding="same", activation="relu", kernel_initializer="he_normal")(z)
+    if s > 1:
+        a = layers.Conv2D(n, 1, strides=s, use_bias=False)(a)
+    return layers.ReLU()(z + a)
+
+
+# %% [markdown]
+# It runs, and a new one does pass its input on. But look at what happens to its four arrays of weights when
+# it is trained for 50 steps to make a negative picture of its input, from $x$ to $1 - x$:
+
+
+# %%
+def changes(block):
+    """Train a block of one channel for 50 steps; return its loss and the change of each array of weights."""
+    keras.utils.set_random_seed(1)
+    x = np.random.default_rng(1).uniform(size=(256, 6, 6, 1)).astype("float32")
+    image = keras.Input((6, 6, 1))
+    model = keras.Model(image, block(image, 1, 1))
+    before = model.get_weights()
+    model.compile(optimizer=keras.optimizers.Adam(0.02), loss="mse", jit_compile=False)
+    model.fit(x, 1 - x, batch_size=256, epochs=50, verbose=0)
+    change = [np.abs(new - old).max() for new, old in zip(model.get_weights(), before, strict=True)]
+    return round(model.evaluate(x, 1 - x, verbose=0), 3), [round(float(value), 3) for value in change]
+
+
+# %%
+print("loss and changes of kernel 1, bias 1, kernel 2, bias 2:", *changes(faulty_block))
+
+# %% [markdown]
+# There are three faults. This experiment shows two of them; the third shows when the number of channels
+# changes. Say for each what it does, before you mend it.
 #
 # <details><summary>Hint</summary>
 #
-# Two things can differ: the number of channels, and height and width. `a.shape` and `z.shape` are tuples that
-# you can compare.
+# Nothing moves. Write down the gradient of the loss with respect to each of the four arrays at the start:
+# which factors of it are zero, and why? And which values can the second convolution add to the shortcut?
+#
+# </details>
+#
+# <details><summary>Second hint</summary>
+#
+# ReLU has the slope 0 at 0. And try `faulty_block(keras.Input((6, 6, 4)), 8, 1)`.
 #
 # </details>
 
@@ -361,6 +342,9 @@ def residual_block(a, n, s):
 
 # %% check="residual-block" points=4
 residual_block = check.residual_block(residual_block)
+
+# %%
+print("loss and changes of kernel 1, bias 1, kernel 2, bias 2:", *changes(residual_block))
 
 # %% [markdown]
 # With this block the body of **ResNet-34** is a few lines. (On photos the first layer is a 7×7 convolution
@@ -386,7 +370,41 @@ keras.utils.clear_session()
 print(f"{model.count_params():,} parameters, VGG16 has {totals['VGG16'][0]:,}")
 
 # %% [markdown]
-# ## 7. The Inception block
+# ## 5. Normalise first
+#
+# In the block of exercise 4 the ReLU after the sum changes what the shortcut carries. He, Zhang, Ren & Sun
+# (2016, *Identity mappings in deep residual networks*) move everything to the front of the convolutions, so
+# that nothing is on the shortcut, from the first block to the last:
+#
+# $$h^{(k+2)} = h^{(k)} + \text{Conv}(\text{ReLU}(\text{BN}(\text{Conv}(\text{ReLU}(\text{BN}(h^{(k)}))))))$$
+#
+# Both convolutions have as many filters as the input has channels, 3×3, SAME, **without bias**. BN is
+# `layers.BatchNormalization()` as it comes, a new one each time.
+#
+# <details><summary>Hint</summary>
+#
+# Read the formula from the inside to the outside: it is written in the order in which a layer calls the next.
+#
+# </details>
+
+
+# %% exercise="preactivation-block"
+def preactivation_block(a):
+    """Return the block's output for the tensor a of shape (batch, h, w, c); it has the same shape."""
+    ### BEGIN SOLUTION
+    z = a
+    for _ in range(2):
+        z = layers.ReLU()(layers.BatchNormalization()(z))
+        z = layers.Conv2D(a.shape[-1], 3, padding="same", use_bias=False)(z)
+    return z + a
+    ### END SOLUTION
+
+
+# %% check="preactivation-block" points=3
+preactivation_block = check.preactivation_block(preactivation_block)
+
+# %% [markdown]
+# ## 6. The Inception block
 #
 # Four branches read the input; their outputs are concatenated along the channels:
 #
@@ -438,138 +456,175 @@ inception_block = check.inception_block(inception_block)
 image = keras.Input((28, 28, 192))
 block = keras.Model(image, inception_block(image, 64, 96, 128, 16, 32, 32))
 print("output", block.output_shape, f"  {block.count_params():,} parameters")
-print(f"3×3 and 5×5 without reduction: {(9 * 192 + 1) * 128 + (25 * 192 + 1) * 32:,} parameters")
+naive = [192 * 64 + 64, (9 * 192 + 1) * 128, (25 * 192 + 1) * 32]
+print(f"three branches without reductions and projection: {sum(naive):,} parameters")
 
 # %% [markdown]
-# ## 8. A network as deep as you like
+# ## 7. Squeeze and excitation
 #
-# Stack your identity blocks. `depth` counts the layers with weights and is even:
+# Some maps matter for one image and not for another. Hu, Shen & Sun (2018) let the network weigh them: from
+# the mean $\bar h_c$ of each map two dense layers make a factor for each map, which multiplies it everywhere.
 #
-# 1. input of $14 \times 14 \times 1$;
-# 2. convolution, 8 filters of 3×3, stride 2, SAME, ReLU, `kernel_initializer="he_normal"`;
-# 3. as many identity blocks as are needed for `depth`;
-# 4. `GlobalAveragePooling2D`;
-# 5. dense, 10 classes, softmax.
+# $$s = \sigma\big(W^{(2)} \, \text{ReLU}(W^{(1)} \bar h + b^{(1)}) + b^{(2)}\big), \qquad
+# h'_{i j c} = s_c \, h_{i j c}$$
+#
+# $\sigma$ is the sigmoid, so that each factor lies between 0 and 1. The first dense layer has $c / r$ neurons
+# (`c // r`), the second $c$; both have biases.
 #
 # <details><summary>Hint</summary>
 #
-# Which layers have weights? The first convolution, two in each block, the dense layer. Call your
-# `identity_block` in a loop.
+# The factors have the shape `(batch, c)`, the maps `(batch, h, w, c)`. Which shape must the factors get, so
+# that they multiply whole maps? `layers.Reshape` makes it (or `keepdims=True` before).
 #
 # </details>
 
 
-# %% exercise="residual-network"
-def residual_network(depth):
-    """Return the residual network with depth layers that have weights."""
+# %% exercise="squeeze-excite"
+def squeeze_excite(a, r):
+    """Return the maps a (batch, h, w, c), each times its factor; the small dense layer has c // r neurons."""
     ### BEGIN SOLUTION
-    image = keras.Input((14, 14, 1))
-    a = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", kernel_initializer="he_normal")(
-        image
-    )
-    for _ in range((depth - 2) // 2):
-        a = identity_block(a)
-    a = layers.GlobalAveragePooling2D()(a)
-    return keras.Model(image, layers.Dense(10, activation="softmax")(a))
+    c = a.shape[-1]
+    s = layers.GlobalAveragePooling2D()(a)
+    s = layers.Dense(c // r, activation="relu")(s)
+    s = layers.Dense(c, activation="sigmoid")(s)
+    return a * layers.Reshape((1, 1, c))(s)
     ### END SOLUTION
 
 
-# %% check="residual-network" points=3
-residual_network = check.residual_network(residual_network)
+# %% check="squeeze-excite" points=3
+squeeze_excite = check.squeeze_excite(squeeze_excite)
 
 # %% [markdown]
-# Against it, the same network without shortcuts:
-
-
-# %%
-def plain_network(depth):
-    conv = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
-    image = keras.Input((14, 14, 1))
-    a = layers.Conv2D(8, 3, strides=2, **conv)(image)
-    for _ in range(depth - 2):
-        a = layers.Conv2D(8, 3, **conv)(a)
-    a = layers.GlobalAveragePooling2D()(a)
-    return keras.Model(image, layers.Dense(10, activation="softmax")(a))
-
-
-# %% [markdown]
-# Both get the learning rate of the lecture: it rises during the first fifth of the steps, then falls to zero
-# along a cosine. **Before you run the next cell, what do you expect** of the training loss of the two
-# networks of 44 layers? Guessing gives $\log 10 \approx 2.30$. (It takes about a minute.)
-
-# %%
-depth, count, epochs = budget.pick(smoke=(14, 256, 1), cpu=(44, 3200, 7))
-small = mnist.x_train[:count].reshape(-1, 14, 2, 14, 2, 1).mean(axis=(2, 4), dtype="float32") / 255
-batch, losses = 64, {}
-steps = epochs * count // batch
-rate = keras.optimizers.schedules.CosineDecay(
-    0.0, decay_steps=steps - steps // 5, warmup_target=0.003, warmup_steps=steps // 5
-)
-for name, build in {"plain": plain_network, "residual": residual_network}.items():
-    keras.utils.set_random_seed(1)
-    model = build(depth)
-    optimizer = keras.optimizers.Adam(rate)
-    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", jit_compile=False)
-    history = model.fit(small, mnist.y_train[:count], batch_size=batch, epochs=epochs, verbose=0)
-    losses[name] = history.history["loss"]
-    print(f"{name:8} {model.count_params():,} parameters, training loss {losses[name][-1]:.2f}")
-
-# %%
-for i, (name, loss) in enumerate(losses.items()):
-    plt.plot(range(1, epochs + 1), loss, plots.MARKERS[i] + plots.LINES[i], color=plots.COLORS[i], label=name)
-plt.axhline(np.log(10), color="black", linestyle=":", linewidth=1, label="guessing")
-plt.xlabel("epoch")
-plt.ylabel("training loss")
-plt.legend()
-plots.show(
-    "Training loss of two networks of 44 layers. That of the plain one falls slowly from the loss of "
-    "guessing, 2.30, and stays high; that of the residual one falls far below."
-)
-runtime.result("lab_plain_44_layers_training_loss", losses["plain"][-1], at_least=1.2)
-runtime.result("lab_residual_44_layers_training_loss", losses["residual"][-1], at_most=0.8)
-
-# %% [markdown] question="why-plain-fails" points=3
-# **Question.** A plain network of 44 layers can compute everything that one of 8 layers can: the other 36
-# layers would only have to pass their input on.
+# ## Your own network
 #
-# 1. Write down a 3×3 kernel with which a convolution and ReLU pass on one channel that is not negative. Why
-#    does training not find it?
-# 2. Why is "pass the input on" easy for the identity block?
-# 3. Somebody says: "The deep plain network is bad because it overfits." Which curve above speaks against it?
+# Now all of it together, on MNIST: a convolution with batch normalisation, your inception block, your
+# residual block with stride 2, your preactivation block, your factors, and global average pooling in place of
+# dense layers. **Before you run the next cells, what do you expect:** has it more parameters than LeNet with
+# its 61,706, or fewer? And which share of 10,000 digits does it read after four passes over 20,000?
+
+
+# %%
+def own_network():
+    image = keras.Input((28, 28, 1))
+    h = layers.Conv2D(16, 3, strides=2, padding="same", name="first")(image)
+    h = layers.ReLU()(layers.BatchNormalization(name="norm")(h))
+    h = inception_block(h, 8, 8, 16, 4, 4, 4)
+    h = residual_block(h, 32, 2)
+    h = squeeze_excite(preactivation_block(h), 4)
+    h = layers.ReLU(name="maps")(layers.BatchNormalization()(h))
+    h = layers.GlobalAveragePooling2D()(h)
+    return keras.Model(image, layers.Dense(10, name="classes")(h))
+
+
+# %%
+mnist = data.mnist()
+count, epochs = budget.pick(smoke=(500, 1), cpu=(20_000, 4))
+x_train, y_train = mnist.x_train[:count, ..., None].astype("float32") / 255, mnist.y_train[:count]
+x_test, y_test = mnist.x_test[..., None].astype("float32") / 255, mnist.y_test
+keras.utils.set_random_seed(1)
+model = own_network()
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+steps = epochs * (count // 64)
+rate = keras.optimizers.schedules.CosineDecay(0.005, decay_steps=steps)
+model.compile(optimizer=keras.optimizers.Adam(rate), loss=loss, metrics=["accuracy"], jit_compile=False)
+model.fit(x_train, y_train, batch_size=64, epochs=epochs, verbose=0)
+accuracy = model.evaluate(x_test, y_test, batch_size=500, verbose=0)[1]
+print(f"{model.count_params():,} parameters")
+runtime.result("lab_own_network_test_accuracy", accuracy, at_least=0.965)
+
+# %% [markdown]
+# **Your folded convolution** in the place of the first two layers: the answers are the same, one layer is
+# gone.
+
+# %%
+first, norm = model.get_layer("first"), model.get_layer("norm")
+gamma, beta, mean, variance = norm.get_weights()
+folded = layers.Conv2D(16, 3, strides=2, padding="same")
+folded.build((None, 28, 28, 1))
+folded.set_weights(fold(*first.get_weights(), gamma, beta, mean, variance, norm.epsilon))
+difference = np.abs(folded(x_test[:500]) - norm(first(x_test[:500]), training=False)).max()
+print(f"largest difference {difference:.1e}")
+assert difference < 1e-4
+
+# %% [markdown]
+# **Which place votes for which class?** The mean of the maps, then a dense layer: both are linear, so they
+# can change places. The dense layer applied at every place gives ten maps whose *means* are the ten scores
+# (Zhou et al., 2016, call them class activation maps; lesson 07 has a form of it for every network). Green
+# votes for the class, brown against it.
+
+# %%
+digits = [int(np.flatnonzero(y_test == c)[0]) for c in (4, 7, 9)]
+part = keras.Model(model.input, [model.get_layer("maps").output, model.output])
+h, scores = part(x_test[digits])
+votes = ops.convert_to_numpy(model.get_layer("classes")(h))  # (3, 7, 7, 10)
+assert np.allclose(votes.mean(axis=(1, 2)), scores, atol=1e-3)
+figure, axes = plt.subplots(3, 11, figsize=(10, 3.4))
+for row, i in zip(range(3), digits, strict=True):
+    axes[row, 0].imshow(x_test[i, ..., 0])
+    for c in range(10):
+        limit = np.abs(votes[row]).max()
+        axes[row, c + 1].imshow(votes[row, ..., c], cmap="BrBG", vmin=-limit, vmax=limit)
+        axes[row, c + 1].set_title(f"{c}: {votes[row, ..., c].mean():.1f}", fontsize=8)
+for ax in axes.flat:
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+plots.show(
+    "Three digits, a 4, a 7 and a 9, each with ten maps of 7 by 7 places: what each place votes for the "
+    "classes 0 to 9, titled with the score. The map of the right class is the one with the highest score."
+)
+
+# %% [markdown] question="which-block-helps" points=3
+# **Question.** Which of the four blocks does your network need? Design an experiment that could answer this.
+#
+# 1. What do you change between two runs, and what do you keep? One of the blocks also halves the image: what
+#    do you put in its place?
+# 2. On which images do you compare, with how many seeds, and what will you say if two accuracies differ by
+#    0.2 %? (The standard deviation of an accuracy $p$ on $n$ images is $\sqrt{p (1 - p) / n}$.)
 #
 # <!-- BEGIN SOLUTION -->
-# 1. One in the middle, zeros around it (and zeros for all other channels); bias 0. With random weights the
-#    network is far from this point, and between the two lies a region where the signal of the image and the
-#    gradient fade from layer to layer. That a solution exists does not mean that gradient descent can reach
-#    it from where it starts.
-# 2. It only has to make its two convolutions zero, and in fact it starts there: then $a[l+2] = \text{ReLU}(0
-#    + a[l]) = a[l]$, since $a[l] \geq 0$. The layers learn the *difference* from the identity. The sum also
-#    brings the gradient to the first layers without a loss.
-# 3. The training loss. An overfitting network has a small training loss and a large one on new images. Here
-#    the training loss itself stays high.
+# 1. One block at a time is taken out (or replaced by the identity); data, epochs, rate and start rule stay.
+#    Fewer blocks also means fewer parameters, so a second comparison gives the plain network as many, by more
+#    channels. For the residual block with stride 2 a plain convolution with stride 2, or the same block
+#    without its shortcut, must stand there: else the next block sees other sizes and two things change.
+# 2. On validation images taken from the training set; the test set once, for the final choice. With $n =
+#    10{,}000$ and $p = 0.98$ the standard deviation is 0.14 %, and two seeds of the same network differ by
+#    about as much. So 0.2 % from one run each says nothing: at least three seeds, better five, and their
+#    spread beside the means.
+# <!-- END SOLUTION -->
+
+# %% [markdown] question="why-dead" points=2
+# **Question.** In exercise 4 both kernels of the faulty block stayed as they were, though one of them did not
+# start at zero. Why does a zero *second* kernel learn, and a zero *first* one never?
+#
+# <!-- BEGIN SOLUTION -->
+# The gradient of a kernel is made of its input and of what comes back from its output. With the first kernel
+# and bias at zero its ReLU gives 0 everywhere: the second kernel's input is 0, so its gradient is 0. And what
+# comes back to the first kernel is multiplied by the slope of ReLU at 0, which is 0. So neither ever moves.
+# (In the faulty block even the last bias did not: it stood before another ReLU of 0.) With the second kernel
+# at zero its input is not zero, so it gets a gradient and leaves zero; then the first one gets one as well.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Going further
 #
-# - **Batch normalisation.** Put a `BatchNormalization` layer between each convolution and its ReLU, in the
-#   plain and in the residual network, and repeat the comparison. Does the plain one learn now? Which one is
-#   better at 44 layers, and at 80? (He et al. had it in both.)
-# - **Other steps.** Repeat the comparison with half and with twice the learning rate, and with more epochs.
-#   When does the plain network learn, and how long does it take?
+# - **Fold them all.** A convolution can swallow the normalisation *after* it. Why can the preactivation block
+#   not be folded so simply, and which of its two normalisations can be?
 # - **Bottleneck.** ResNet-50 replaces the two 3×3 convolutions by 1×1 (fewer channels), 3×3, 1×1 (many
-#   channels again). Write the block and compare its multiply-adds with those of the block of exercise 6.
-# - **Where to add.** Move the last ReLU to before the sum, or put ReLU before the convolutions and none after
-#   the sum (He et al., 2016, *Identity mappings in deep residual networks*,
-#   [arXiv:1603.05027](https://arxiv.org/abs/1603.05027)). What happens at 44 layers?
-# - **A small GoogLeNet.** Two inception blocks and global average pooling on MNIST: with how few parameters
-#   do you reach LeNet's accuracy?
+#   channels again). Write the block and compare its multiply-adds with those of the block of exercise 4.
+# - **DenseNet.** A block that concatenates its input to its output (Huang et al., 2017). How fast do the
+#   channels grow, and where do you put a 1×1 convolution?
+# - **Your experiment.** Run what you designed in the question above.
 #
 # **References:** A. Krizhevsky, I. Sutskever, G. Hinton (2012), *ImageNet classification with deep
 # convolutional neural networks*, [doi:10.1145/3065386](https://doi.org/10.1145/3065386). K. Simonyan, A.
-# Zisserman (2014), [arXiv:1409.1556](https://arxiv.org/abs/1409.1556). K. He, X. Zhang, S. Ren, J. Sun
-# (2016), *Deep residual learning for image recognition*,
-# [arXiv:1512.03385](https://arxiv.org/abs/1512.03385). C. Szegedy et al. (2015), *Going deeper with
-# convolutions*, [arXiv:1409.4842](https://arxiv.org/abs/1409.4842).
+# Zisserman (2014), [arXiv:1409.1556](https://arxiv.org/abs/1409.1556). A. G. Howard et al. (2017),
+# *MobileNets*, [arXiv:1704.04861](https://arxiv.org/abs/1704.04861). K. He, X. Zhang, S. Ren, J. Sun (2016),
+# *Identity mappings in deep residual networks*, [arXiv:1603.05027](https://arxiv.org/abs/1603.05027). C.
+# Szegedy et al. (2015), *Going deeper with convolutions*, [arXiv:1409.4842](https://arxiv.org/abs/1409.4842).
+# J. Hu, L. Shen, G. Sun (2018), *Squeeze-and-excitation networks*,
+# [arXiv:1709.01507](https://arxiv.org/abs/1709.01507). G. Huang et al. (2017), *Densely connected
+# convolutional networks*, [arXiv:1608.06993](https://arxiv.org/abs/1608.06993). B. Zhou et al. (2016),
+# *Learning deep features for discriminative localization*,
+# [arXiv:1512.04150](https://arxiv.org/abs/1512.04150).
 #
 # Back to the lecture: [`../notebooks/06_cnn_architectures.ipynb`](../notebooks/06_cnn_architectures.ipynb).

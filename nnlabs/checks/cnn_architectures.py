@@ -1,8 +1,8 @@
-"""Checks of lab 06: the cost of a network, LeNet, residual and Inception blocks.
+"""Checks of lab 06: the cost of a network, a folded normalisation, blocks of deep networks.
 
-A block or network is compared with the reference as a *function*: both get weights that depend on nothing
-but their shapes, and must then give the same output, in training too. How it was written does not matter.
-Where the description says how a network starts, the weights of a new one are looked at as well.
+A block is compared with the reference as a *function*: both get weights that depend on nothing but their
+shapes, and must then give the same output, in training too. How it was written does not matter.
+Where the description says how a block starts, the weights of a new one are looked at as well.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ def conv_cost(shape, n, f, s, p, groups):
 _DENSE = [("dense", 3), ("dense", 2)]
 _SMALL = [("conv", 4, 3, 1, 0, 1), ("pool", 3, 2), ("flatten",), ("dense", 7), ("dense", 5)]
 _GROUPED = [("conv", 8, 5, 2, 2, 1), ("conv", 6, 3, 1, 1, 2), ("pool", 2, 2), ("flatten",), ("dense", 3)]
+_MOBILE = [("separable", 6, 3, 2, 1), ("separable", 5, 3, 1, 0), ("mean",), ("dense", 3)]
 
 
 @exercise(
-    cases=[((4,), _DENSE), ((11, 14, 2), _SMALL), ((20, 18, 3), _GROUPED)],
+    cases=[((4,), _DENSE), ((11, 14, 2), _SMALL), ((20, 18, 3), _GROUPED), ((9, 12, 4), _MOBILE)],
     mistakes={
         "one pair for each layer, not their sum.": (
             "return costs -> return tuple(int(total) for total in np.sum(costs, axis=0))"
@@ -87,6 +88,15 @@ _GROUPED = [("conv", 8, 5, 2, 2, 1), ("conv", 6, 3, 1, 1, 2), ("pool", 2, 2), ("
             "shape, *cost = conv_cost.reference(shape, *numbers) -> "
             "(*_, n), *cost = conv_cost.reference(shape, *numbers); shape = (*shape[:2], n)"
         ),
+        "where is the pointwise half of the separable convolution?": (
+            "np.add(depthwise, pointwise).tolist() -> depthwise"
+        ),
+        "a depthwise filter sees only one channel: how many groups are there?": "s, p, c) -> s, p, 1)",
+        "the pointwise convolution is 1x1.": "(between, n, 1, 1, 0, 1) -> (between, n, f, 1, f // 2, 1)",
+        "only the depthwise convolution has the stride.": "(between, n, 1, 1, -> (between, n, 1, s,",
+        "the mean over all places leaves one number for each channel.": (
+            "shape = (shape[2],) -> shape = (shape[0] * shape[1] * shape[2],)"
+        ),
     },
 )
 def network_cost(shape, network):
@@ -100,8 +110,16 @@ def network_cost(shape, network):
             f, s = numbers
             rows, columns = ((side - f) // s + 1 for side in shape[:2])
             shape = (rows, columns, shape[2])
+        elif kind == "separable":
+            n, f, s, p = numbers
+            c = shape[2]
+            between, *depthwise = conv_cost.reference(shape, c, f, s, p, c)
+            shape, *pointwise = conv_cost.reference(between, n, 1, 1, 0, 1)
+            cost = np.add(depthwise, pointwise).tolist()
         elif kind == "flatten":
             shape = (shape[0] * shape[1] * shape[2],)
+        elif kind == "mean":
+            shape = (shape[2],)
         else:
             (n,) = numbers
             cost = ((shape[-1] + 1) * n, shape[-1] * n)
@@ -113,16 +131,18 @@ def network_cost(shape, network):
 # ---------------------------------------------------------------- comparing models as functions
 
 
-def _outcome(model):
-    """Return what ``model`` is and computes with random weights; in training it must be the same."""
+def _outcome(model, *, normalises=False):
+    """Return what ``model`` is and computes with random weights, in training too."""
+    frozen = [weight for weight in model.non_trainable_weights if "moving" not in weight.path]
     expect.true(
-        len(model.trainable_weights) == len(model.weights),
-        f"{len(model.weights) - len(model.trainable_weights)} of {len(model.weights)} arrays of weights are "
-        "not trainable.",
+        not frozen,
+        f"{len(frozen)} of {len(model.weights)} arrays of weights are not trainable.",
         "every layer of the description is trained.",
     )
     x = np.random.default_rng(2).uniform(-1, 1, size=(2, *model.input_shape[1:])).astype("float32")
     found, training = (expect.outputs(model, x, training=training) for training in (False, True))
+    if normalises:
+        return {**found, "in training": training["output"]}
     expect.close(
         training["output"],
         found["output"],
@@ -149,36 +169,16 @@ def _model(attempt, name, shape, *numbers):
     return keras.Model(x, y)
 
 
-def _add_block_cases(block, cases, change=lambda outcome: outcome):
+def _add_block_cases(block, cases, change=lambda outcome: outcome, **options):
     """Compare a block with the reference for each ``(shape, *numbers)``; ``change`` is made to both."""
     for shape, *numbers in cases:
 
         def outcome(attempt, shape=shape, numbers=numbers):
-            return change(_outcome(_model(attempt, block.name, shape, *numbers)))
+            return change(_outcome(_model(attempt, block.name, shape, *numbers), **options))
 
         arguments = ", ".join(["a", *map(str, numbers)])
         outcome.__doc__ = f"{block.name}({arguments}), a of the shape {shape}, with random weights"
         block.case(outcome)
-
-
-def _network_outcome(found, what, shape):
-    """Return the outcome of a classifier with ten classes."""
-    model = expect.keras_model(found, what, shape, "keras.Sequential or keras.Model make one.")
-    expect.true(
-        tuple(model.output_shape) == (None, 10),
-        f"Expected the output shape {(None, 10)}, found {model.output_shape}.",
-        "there are ten classes, with one number each: which layer makes a vector of maps?"
-        if len(model.output_shape) > 2
-        else "there are ten classes.",
-    )
-    x = np.random.default_rng(1).uniform(size=(4, *shape)).astype("float32")
-    output = expect.as_array(model(x))
-    expect.true(
-        bool(np.allclose(output.sum(axis=1), 1, atol=1e-4) and output.min() >= 0),
-        "The ten outputs should be probabilities, but they are not: their sum is not 1.",
-        "which activation makes probabilities?",
-    )
-    return {**_outcome(model), "weights": f"{model.count_params():,} parameters"}
 
 
 # ---------------------------------------------------------------- how a new model starts
@@ -201,18 +201,6 @@ def _expect_gradient_at_zero(model, what):
     )
 
 
-def _expect_he_normal(kernels, what):
-    """Raise unless the values of ``kernels`` are spread as those of he_normal."""
-    scaled = [expect.as_array(w) * np.sqrt(np.prod(w.shape[:-1]) / 2) for w in kernels]
-    values = np.concatenate([values.ravel() for values in scaled])
-    spread = values.std()
-    expect.true(
-        bool(0.8 < spread < 1.25 and np.abs(values).max() > 1.9 * spread),  # 1.73 is that of he_uniform
-        f"The weights of {what} do not start as he_normal does it: their spread is {spread:.2f} times that.",
-        "which kernel_initializer does the description name?",
-    )
-
-
 def _expect_starts_as_identity(model, name):
     x = np.random.default_rng(1).uniform(size=(1, *model.input_shape[1:])).astype("float32")
     hint = "it should pass its input on: how does the second convolution start?"
@@ -220,166 +208,61 @@ def _expect_starts_as_identity(model, name):
     _expect_gradient_at_zero(model, name)
 
 
-def _kernels(model, c=None):
-    """Return the kernels of the convolutions, or those that see ``c`` channels."""
-    return [w for w in model.weights if len(w.shape) == 4 and c in (None, w.shape[2])]
+def _kernels(model):
+    return [weight for weight in model.weights if len(weight.shape) == 4]
 
 
-# ---------------------------------------------------------------- 3: LeNet
+# ---------------------------------------------------------------- 3: folding
 
 
-@exercise(
-    **KERAS,
-    mistakes={
-        "where is the margin of 2 zeros on each side?": "layers.ZeroPadding2D(2), -> ",
-        "the margin is 2 on each side: 28 becomes 32.": "ZeroPadding2D(2) -> ZeroPadding2D(1)",
-        "the numbers lie between 0 and 1 already.": "Zero -> Rescaling(1 / 255), layers.Zero",
-        "max pooling, not the mean.": "MaxPooling2D -> AveragePooling2D",
-        "the pooling is 2x2.": "MaxPooling2D(2) -> MaxPooling2D(3)",
-        "ReLU in place of tanh.": "relu -> tanh",
-        "the convolutions have no ReLU.": '5, activation="relu" -> 5',
-        "the first convolution has no ReLU.": '(6, 5, activation="relu" -> (6, 5',
-        "the second convolution has no ReLU.": '(16, 5, activation="relu" -> (16, 5',
-        "the dense layers of 120 and 84 have no ReLU.": [
-            '(120, activation="relu" -> (120',
-            '(84, activation="relu" -> (84',
-        ],
-        "the layer of 120 has no ReLU.": '120, activation="relu" -> 120',
-        "the layer of 84 has no ReLU.": '84, activation="relu" -> 84',
-        "one softmax is enough.": '"softmax") -> "softmax"), layers.Softmax()',
-        "how large are the filters?": "6, 5 -> 6, 3",
-        "the convolutions have no padding of their own.": '5, activation -> 5, padding="same", activation',
-        "every layer has biases.": "activation= -> use_bias=False, activation=",
-        "there is a layer of 84 neurons before the classes.": 'layers.Dense(84, activation="relu"), -> ',
-        "where are the layers of 120 and of 84?": [
-            'layers.Dense(84, activation="relu"), -> ',
-            'layers.Dense(120, activation="relu"), -> ',
-        ],
-        "first 120 neurons, then 84.": [
-            "Dense(84 -> Dense(0",
-            "Dense(120 -> Dense(84",
-            "Dense(0 -> Dense(120",
-        ],
-        "first 6 filters, then 16.": [
-            "Conv2D(6 -> Conv2D(0",
-            "Conv2D(16 -> Conv2D(6",
-            "Conv2D(0 -> Conv2D(16",
-        ],
-    },
-)
-def lenet():
-    """Return LeNet in its form of today: 61,706 parameters."""
-    import keras
-    from keras import layers
-
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.ZeroPadding2D(2),
-            layers.Conv2D(6, 5, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(16, 5, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
-            layers.Dense(120, activation="relu"),
-            layers.Dense(84, activation="relu"),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
-
-
-@lenet.case
-def _lenet_as_a_function(attempt):
-    """lenet() with random weights"""
-    return _network_outcome(attempt(), "lenet()", (28, 28, 1))
-
-
-# ---------------------------------------------------------------- 4 to 6: residual blocks
+def _layer(f, c, n, seed):
+    """Return random arguments of fold: a kernel, its bias and a normalisation of n channels."""
+    rng = np.random.default_rng(seed)
+    bias, gamma, beta, mean = rng.normal(size=(4, n))
+    return rng.normal(size=(f, f, c, n)), bias, gamma, beta, mean, rng.uniform(0.01, 2, size=n), 1e-3
 
 
 @exercise(
-    **KERAS,
+    cases=[
+        (np.array([[[[6.0, 8.0]]]]), *np.array([[3.0, 1], [6, 6], [1, -1], [1, 5], [3, 8]]), 1.0),
+        (np.array([[[[4]]]]), *np.array([[1], [2], [0], [3], [3]]), 1),
+        _layer(3, 4, 4, 1),
+        _layer(5, 3, 2, 2),
+    ],
     mistakes={
-        "where is the shortcut?": "z + a -> z",
-        "the shortcut leads from a[l], not from a[l+1].": "z + a -> z + first",
-        "the last ReLU comes after the sum.": "layers.ReLU()(z + a) -> layers.ReLU()(z) + a",
-        "the second convolution has no activation before the sum.": "z + a -> layers.ReLU()(z) + a",
-        "there is a ReLU after the sum.": "layers.ReLU()(z + a) -> z + a",
-        "there is a ReLU between the two convolutions.": 'activation="relu", -> ',
-        "there are two convolutions, each with its own weights.": [
-            'activation="relu", -> ',
-            "z + a -> first + a",
-        ],
-        "the shapes agree, so the shortcut needs no weights.": (
-            "z + a -> z + layers.Conv2D(c, 1, use_bias=False)(a)"
+        "the variance is not the standard deviation.": "np.sqrt(variance + eta) -> (variance + eta)",
+        "eta is a part of the formula.": " + eta -> ",
+        "eta stands below the root.": "np.sqrt(variance + eta) -> (np.sqrt(variance) + eta)",
+        "where is gamma?": "gamma / -> 1 / ",
+        "the new kernel multiplies, it is not divided: what stands in the denominator?": (
+            "gamma / np.sqrt(variance + eta) -> np.sqrt(variance + eta) / gamma"
         ),
-        "the convolutions have biases.": "padding -> use_bias=False, padding",
-        "the filters are 3x3.": "(c, 3 -> (c, 5",
-        "the filters are 3x3, not 1x1.": "(c, 3 -> (c, 1",
-        "the shortcut is added, not appended.": "(z + a) -> (layers.Concatenate()([z, a]))",
-        "the shortcut is added once.": "z + a -> z + a + a",
+        "the kernel changes too.": "kernel * scale -> kernel",
+        "each filter has its own factor: along which axis of the kernel do the filters lie?": (
+            "kernel * scale -> kernel * scale.reshape(1, 1, -1, 1)"
+        ),
+        "the convolution's own bias goes through the normalisation like all the rest.": (
+            "(bias - mean) * scale -> bias - mean * scale"
+        ),
+        "what becomes of the convolution's own bias?": "(bias - mean) -> (-mean)",
+        "the mean is subtracted.": "bias - mean -> bias + mean",
+        "where is the mean?": "(bias - mean) -> bias",
+        "the mean is divided by the standard deviation too.": "(bias - mean) * scale -> bias * scale - mean",
+        "beta is added at the end, and nothing is done to it any more.": (
+            "(bias - mean) * scale + beta -> (bias - mean + beta) * scale"
+        ),
+        "where is beta?": " + beta -> ",
+        "first the kernel, then the bias.": "kernel * scale, (bias - mean) * scale + beta -> "
+        "(bias - mean) * scale + beta, kernel * scale",
     },
 )
-def identity_block(a):
-    """Return a[l+2] = ReLU(Conv(ReLU(Conv(a))) + a); the second convolution starts at zero."""
-    from keras import layers
-
-    c = a.shape[-1]
-    first = layers.Conv2D(c, 3, padding="same", activation="relu", kernel_initializer="he_normal")(a)
-    z = layers.Conv2D(c, 3, padding="same", kernel_initializer="zeros")(first)
-    return layers.ReLU()(z + a)
+def fold(kernel, bias, gamma, beta, mean, variance, eta):
+    """Return kernel and bias of the one convolution that does what convolution and normalisation do."""
+    scale = gamma / np.sqrt(variance + eta)
+    return kernel * scale, (bias - mean) * scale + beta
 
 
-_add_block_cases(identity_block, [((6, 6, 4),), ((5, 7, 3),)])
-
-
-@identity_block.property
-def _identity_block_starts_as_the_identity(attempt):
-    model = _model(attempt, "identity_block", (6, 6, 16))
-    _expect_starts_as_identity(model, "identity_block")
-    first = [kernel for kernel in _kernels(model) if np.any(expect.as_array(kernel))]
-    _expect_he_normal(first, "the first convolution")
-
-
-@exercise(
-    **KERAS,
-    mistakes={
-        "where is the shortcut W a[l]?": "z + projected -> z",
-        "the projection has no bias.": "use_bias=False -> use_bias=True",
-        "the projection has no activation.": 'use_bias=False -> use_bias=False, activation="relu"',
-        "the projection reads a[l], not a[l+1].": "use_bias=False)(a) -> use_bias=False)(first)",
-        "there is a ReLU after the sum.": "layers.ReLU()(z + projected) -> z + projected",
-        "a[l+1] is a ReLU of the convolution.": ', activation="relu" -> ',
-        "max pooling, not the mean.": "MaxPooling2D -> AveragePooling2D",
-        "the projection is 1x1.": '(n, 1, -> (n, 3, padding="same",',
-        "W has stride 2; there is no pooling in the shortcut.": (
-            "strides=2, use_bias=False)(a) -> use_bias=False)(layers.MaxPooling2D(2)(a))"
-        ),
-        "the pooling comes before the sum.": [
-            "layers.MaxPooling2D(2)(first) -> first",
-            "strides=2, -> ",
-            "layers.ReLU()(z + projected) -> layers.MaxPooling2D(2)(layers.ReLU()(z + projected))",
-        ],
-        "there is a max pooling; the convolution of 3x3 has stride 1.": [
-            "padding -> strides=2, padding",
-            "layers.MaxPooling2D(2)(first) -> first",
-        ],
-        "this block has one convolution of 3x3, then the pooling.": (
-            '(first) -> (layers.Conv2D(n, 3, padding="same")(first))'
-        ),
-    },
-)
-def pooled_block(a, n):
-    """Return ReLU(MaxPool(ReLU(Conv(a))) + W a), W a 1x1 convolution with stride 2."""
-    from keras import layers
-
-    first = layers.Conv2D(n, 3, padding="same", activation="relu")(a)
-    z = layers.MaxPooling2D(2)(first)
-    projected = layers.Conv2D(n, 1, strides=2, use_bias=False)(a)
-    return layers.ReLU()(z + projected)
-
-
-_add_block_cases(pooled_block, [((8, 8, 3), 5), ((6, 10, 4), 4)])
+# ---------------------------------------------------------------- 4 and 5: residual blocks
 
 
 @exercise(
@@ -440,7 +323,49 @@ def _residual_block_starts_as_the_identity(attempt):
     _expect_starts_as_identity(model, "residual_block with n = c and s = 1")
 
 
-# ---------------------------------------------------------------- 7: Inception
+@exercise(
+    **KERAS,
+    mistakes={
+        "there is no ReLU after the sum.": "return z + a -> return layers.ReLU()(z + a)",
+        "the shortcut leads from the input itself, before anything is done to it.": "z + a -> z + first",
+        "where is the shortcut?": "return z + a -> return z",
+        "here normalisation and ReLU come before the convolution.": [
+            "first = layers.ReLU()(layers.BatchNormalization()(a)) -> first = a",
+            "return z + a -> return layers.ReLU()(layers.BatchNormalization()(z)) + a",
+        ],
+        "first the normalisation, then the ReLU.": (
+            "layers.ReLU()(layers.BatchNormalization()( -> layers.BatchNormalization()(layers.ReLU()("
+        ),
+        "where are the normalisations?": "BatchNormalization -> Identity",
+        "where are the ReLUs?": "layers.ReLU() -> layers.Identity()",
+        "there are two normalisations, each before its own convolution.": (
+            "BatchNormalization()(z) -> Identity()(z)"
+        ),
+        "the convolutions have no bias.": "use_bias=False -> use_bias=True",
+        "there are two convolutions.": "z = layers.ReLU() -> return z + a; z = layers.ReLU()",
+        "the filters are 3x3.": "c, 3, -> c, 1, ",
+        "the normalisation is over the channels, the last axis.": "Normalization() -> Normalization(axis=1)",
+        "one mean for each channel of all images: this is another normalisation.": (
+            "BatchNormalization -> LayerNormalization"
+        ),
+    },
+)
+def preactivation_block(a):
+    """Return a + the result of twice BatchNormalization, ReLU, 3x3 convolution."""
+    from keras import layers
+
+    c = a.shape[-1]
+    first = layers.ReLU()(layers.BatchNormalization()(a))
+    z = layers.Conv2D(c, 3, padding="same", use_bias=False)(first)
+    z = layers.ReLU()(layers.BatchNormalization()(z))
+    z = layers.Conv2D(c, 3, padding="same", use_bias=False)(z)
+    return z + a
+
+
+_add_block_cases(preactivation_block, [((6, 6, 4),), ((5, 7, 3),)], normalises=True)
+
+
+# ---------------------------------------------------------------- 6: Inception
 
 
 @exercise(
@@ -500,54 +425,39 @@ def _in_any_order(outcome):
 _add_block_cases(inception_block, [((7, 6, 5), 2, 3, 4, 7, 6, 8)], _in_any_order)
 
 
-# ---------------------------------------------------------------- 8: the residual network
+# ---------------------------------------------------------------- 7: squeeze and excitation
 
 
 @exercise(
     **KERAS,
     mistakes={
-        "each block has two layers with weights.": "(depth - 2) // 2 -> depth - 2",
-        "the first and the last layer have weights too.": "(depth - 2) // 2 -> depth // 2",
-        "is there one block too few?": "(depth - 2) // 2 -> (depth - 4) // 2",
-        "depth is the number of layers, not of blocks.": "(depth - 2) // 2 -> depth",
-        "the first convolution has stride 2.": '"strides": 2, -> ',
-        "the first convolution has SAME padding.": ', padding="same" -> ',
-        "the first convolution has a ReLU.": '"activation": "relu", -> ',
-        "global average pooling, not Flatten.": "GlobalAveragePooling2D -> Flatten",
-        "global *average* pooling.": "GlobalAveragePooling2D -> GlobalMaxPooling2D",
-        "where are the shortcuts?": 'block.reference -> block.mistaken("where is the shortcut?")',
-        "how many filters has the first convolution?": "(8, 3 -> (16, 3",
+        "the factors lie between 0 and 1, each for itself: they need not sum to 1.": "sigmoid -> softmax",
+        "which activation gives factors between 0 and 1?": ', activation="sigmoid" -> ',
+        "the first dense layer has a ReLU.": ', activation="relu" -> ',
+        "the mean over the places, not the largest.": "GlobalAverage -> GlobalMax",
+        "the maps are multiplied by the factors.": "a * layers -> a + layers",
+        "the product is the output; nothing is added.": "return a * -> return a + a *",
+        "the first dense layer is r times smaller than the number of channels.": "c // r -> c",
+        "r divides the number of channels; it is not the number of neurons.": "c // r -> r",
+        "where is the small dense layer?": 's = layers.Dense(c // r, activation="relu")(s) -> ',
+        "each map has its own factor.": "(1, 1, c))(s) -> (1, 1, c))(s)[:, :, :, :1]",
+        "the dense layers have biases.": "activation= -> use_bias=False, activation=",
     },
 )
-def residual_network(depth):
-    """Return the network of identity blocks with ``depth`` layers that have weights."""
-    import keras
+def squeeze_excite(a, r):
+    """Return the maps a, each times a factor that two dense layers make of the means of all maps."""
     from keras import layers
 
-    image = keras.Input((14, 14, 1))
-    stem = {"strides": 2, "activation": "relu", "kernel_initializer": "he_normal"}
-    a = layers.Conv2D(8, 3, padding="same", **stem)(image)
-    for _ in range((depth - 2) // 2):
-        a = identity_block.reference(a)
-    a = layers.GlobalAveragePooling2D()(a)
-    return keras.Model(image, layers.Dense(10, activation="softmax")(a))
+    c = a.shape[-1]
+    s = layers.GlobalAveragePooling2D()(a)
+    s = layers.Dense(c // r, activation="relu")(s)
+    s = layers.Dense(c, activation="sigmoid")(s)
+    return a * layers.Reshape((1, 1, c))(s)
 
 
-@residual_network.case
-def _residual_network_as_a_function(attempt):
-    """residual_network by its depth, with random weights"""
-    return {n: _network_outcome(attempt(n), f"residual_network({n})", (14, 14, 1)) for n in (6, 10)}
+def _by_output(outcome):
+    """Leave out the shapes of the weights: a 1x1 convolution is as good as a dense layer."""
+    return {key: value for key, value in outcome.items() if key != "weights"}
 
 
-@residual_network.property
-def _residual_network_starts_as_described(attempt):
-    model = attempt(10)
-    zeros = [kernel for kernel in _kernels(model, 8) if not np.any(expect.as_array(kernel))]
-    expect.true(
-        len(zeros) == 4,
-        f"In a new residual_network(10) {len(zeros)} of its 8 convolutions in blocks start at zero.",
-        "how do the two convolutions of an identity block start?",
-    )
-    _expect_gradient_at_zero(model, "residual_network(10)")
-    stems = [kernel for _ in range(6) for kernel in _kernels(attempt(4), 1)]
-    _expect_he_normal(stems, "the convolution of the image")
+_add_block_cases(squeeze_excite, [((6, 5, 8), 4), ((5, 7, 6), 2), ((3, 4, 7), 3)], _by_output)

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 from keras import layers, ops
 
 from nnlabs.checks import cnn_architectures
@@ -35,6 +34,11 @@ def walk(shape, network):
         if layer[0] == "conv":
             shape, parameters, madds = cost(shape, *layer[1:])
             costs.append((parameters, madds))
+        elif layer[0] == "separable":
+            _, n, f, s, p = layer
+            between, *depthwise = cost(shape, shape[2], f, s, p, shape[2])
+            shape, *pointwise = cost(between, n, 1, 1, 0, 1)
+            costs.append((depthwise[0] + pointwise[0], depthwise[1] + pointwise[1]))
         elif layer[0] == "dense":
             costs.append(((shape[0] + 1) * layer[1], shape[0] * layer[1]))
             shape = (layer[1],)
@@ -42,7 +46,7 @@ def walk(shape, network):
             if layer[0] == "pool":
                 shape = (*[(side - layer[1]) // layer[2] + 1 for side in shape[:2]], shape[2])
             else:
-                shape = (int(np.prod(shape)),)
+                shape = (int(np.prod(shape)),) if layer[0] == "flatten" else shape[2:]
             costs.append((0, 0))
     return costs
 
@@ -53,12 +57,17 @@ def walk_recursively(shape, network):
     (kind, *numbers), *others = network
     if kind == "conv":
         after, parameters, madds = cost(shape, *numbers)
+    elif kind == "separable":
+        (n, f, *_), c = numbers, shape[2]
+        after = cost(shape, *numbers, 1)[0]
+        parameters, madds = (f * f + 1) * c + (c + 1) * n, (f * f * c + c * n) * after[0] * after[1]
     elif kind == "dense":
         after, parameters, madds = numbers, (shape[0] + 1) * numbers[0], shape[0] * numbers[0]
     else:
         f, s = numbers or (1, 1)
         after = [1 + (side - f) // s for side in shape[:2]] + [shape[-1]]
-        after, parameters, madds = after if numbers else [np.prod(shape)], 0, 0
+        after = after if numbers else [np.prod(shape) if kind == "flatten" else shape[2]]
+        parameters, madds = 0, 0
     return [[parameters, madds], *walk_recursively(after, others)]
 
 
@@ -66,116 +75,98 @@ def walk_without_flatten(shape, network):
     return walk(shape, [layer for layer in network if layer[0] != "flatten"])
 
 
-# ---------------------------------------------------------------- LeNet
+# ---------------------------------------------------------------- folding and blocks
 
 
-def lenet(*, softmax="softmax", last=10, shape=(28, 28, 1), extra=()):
-    def attempt():
-        return keras.Sequential(
-            [
-                keras.Input(shape),
-                layers.ZeroPadding2D(2),
-                layers.Conv2D(6, 5, activation="relu"),
-                layers.MaxPooling2D(2),
-                layers.Conv2D(16, 5, activation="relu"),
-                layers.MaxPooling2D(2),
-                layers.Flatten(),
-                *extra,
-                *[layers.Dense(n, activation="relu") for n in (120, 84)],
-                layers.Dense(last, activation=softmax),
-            ]
-        )
-
-    return attempt
+def fold_by_loops(kernel, bias, gamma, beta, mean, variance, eta):
+    folded, shift = np.zeros(np.shape(kernel)), []
+    for i in range(len(bias)):
+        scale = gamma[i] * (variance[i] + eta) ** -0.5
+        folded[..., i] = scale * kernel[..., i]
+        shift.append(scale * bias[i] + beta[i] - scale * mean[i])
+    return [folded, np.array(shift)]
 
 
-def lenet_functional():
-    x = keras.Input((28, 28, 1))
-    h = layers.MaxPooling2D(2)(layers.ReLU()(layers.Conv2D(6, 5, padding="same")(x)))
-    h = layers.MaxPooling2D(2)(layers.ReLU()(layers.Conv2D(16, 5)(h)))
-    h = layers.ReLU()(layers.Conv2D(120, 5)(h))
-    h = layers.Dense(84)(layers.Flatten()(h))
-    return keras.Model(x, layers.Softmax()(layers.Dense(10)(layers.Activation("relu")(h))))
+def fold_float32(*arguments):
+    kernel, bias, gamma, beta, mean, variance, eta = (np.asarray(x, "float32") for x in arguments)
+    scale = ops.convert_to_tensor(gamma) * ops.rsqrt(variance + eta)
+    return kernel * scale, beta + (bias - mean) * scale
 
 
-class LeNet(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.last = layers.Dense(10, activation="softmax")
-        self.body = keras.Sequential(lenet()().layers[:-1])
-
-    def call(self, x):
-        return self.last(self.body(x))
-
-
-def lenet_called():
-    model = LeNet()
-    model(np.zeros((1, 28, 28, 1)))
-    return model
-
-
-# ---------------------------------------------------------------- blocks
-
-
-def identity(a, *, start=("he_normal", "zeros"), inside=None, trainable=True):
-    c = a.shape[-1]
-    z = layers.ReLU()(conv(c, kernel_initializer=start[0])(a))
-    z = inside(z) if inside else z
-    z = conv(c, kernel_initializer=start[1], trainable=trainable)(z)
-    return layers.ReLU()(layers.Add()([a, z]))
-
-
-def starting(*start):
-    return lambda a: identity(a, start=start)
-
-
-def identity_by_ops(a):
-    z = conv(a.shape[-1], kernel_initializer="he_normal")(a)
-    return ops.relu(a + conv(a.shape[-1], kernel_initializer="zeros")(ops.relu(z)))
-
-
-class Block(layers.Layer):
-    """Its second convolution is made first."""
-
-    def build(self, shape):
-        self.second = conv(shape[-1], kernel_initializer="zeros")
-        self.first = conv(shape[-1], kernel_initializer="he_normal", activation="relu")
-        self.first.build(shape)
-        self.second.build(shape)
-
-    def call(self, a):
-        return ops.relu(a + self.second(self.first(a)))
-
-
-def identity_valid(a):
-    z = layers.Conv2D(a.shape[-1], 3, activation="relu")(a)
-    return layers.ReLU()(layers.Conv2D(a.shape[-1], 3)(z) + a)
-
-
-def identity_shared(a):
-    layer = conv(a.shape[-1])
-    return layers.ReLU()(layer(layers.ReLU()(layer(a))) + a)
+def fold_in_place(kernel, bias, gamma, beta, mean, variance, eta):
+    kernel *= gamma / np.sqrt(variance + eta)
+    return kernel, beta + (bias - mean) * gamma / np.sqrt(variance + eta)
 
 
 def no_return(a, *numbers):
-    identity(a)
+    conv(3)(a)
 
 
-def pooled(a, n):
-    h = layers.MaxPooling2D(2)(conv(n, activation="relu")(a))
-    return layers.ReLU()(layers.Add()([h, layers.Conv2D(n, 1, strides=2, use_bias=False)(a)]))
+def preactivation(a, *, inside=lambda z: z, normalise=layers.BatchNormalization, **options):
+    z = a
+    for _ in range(2):
+        z = inside(layers.Activation("relu")(normalise()(z)))
+        z = conv(a.shape[-1], use_bias=False, **options)(z)
+    return layers.Add()([a, z])
 
 
-def pooled_relu_late(a, n):
-    """ReLU and max pooling may change places: the largest value stays the largest."""
-    z = layers.ReLU()(layers.MaxPooling2D(2)(conv(n)(a)))
-    return layers.Activation("relu")(conv(n, 1, strides=(2, 2), use_bias=False)(a) + z)
+def preactivation_nested(a):
+    branch = [layers.BatchNormalization(), layers.ReLU(), conv(a.shape[-1], use_bias=False)]
+    branch += [layers.BatchNormalization(momentum=0.9), layers.ReLU(), conv(a.shape[-1], use_bias=False)]
+    return a + keras.Sequential(branch)(a)
+
+
+class Preactivation(layers.Layer):
+    """Its second half is made first."""
+
+    def build(self, shape):
+        self.convs = [conv(shape[-1], use_bias=False) for _ in "21"]
+        self.norms = [layers.BatchNormalization() for _ in "21"]
+        for layer in (*self.convs, *self.norms):
+            layer.build(shape)
+
+    def call(self, a, training=False):
+        z = self.convs[1](ops.relu(self.norms[1](a, training=training)))
+        return a + self.convs[0](ops.relu(self.norms[0](z, training=training)))
+
+
+def preactivation_shared(a):
+    normalise = layers.BatchNormalization()
+    return preactivation(a, normalise=lambda: normalise)
+
+
+def frozen_normalisation():
+    return layers.BatchNormalization(trainable=False)
+
+
+def squeeze_by_convolutions(a, r):
+    c = a.shape[-1]
+    s = layers.GlobalAveragePooling2D(keepdims=True)(a)
+    return layers.Multiply()(
+        [layers.Conv2D(c, 1, activation="sigmoid")(conv(c // r, 1, activation="relu")(s)), a]
+    )
+
+
+def squeeze(a, r, *, reshape=True, factors=None):
+    c = a.shape[-1]
+    s = ops.mean(a, axis=(1, 2))
+    s = ops.sigmoid(layers.Dense(factors or c)(ops.relu(layers.Dense(int(c / r))(s))))
+    return a * (s[:, None, None] if reshape else s)
 
 
 def residual(a, n, s, *, start=("glorot_uniform", "zeros"), project=None):
     z = conv(n, strides=s, activation="relu", kernel_initializer=start[0])(a)
     z = conv(n, kernel_initializer=start[1])(z)
     if project(a, n, s) if project else tuple(a.shape) != tuple(z.shape):
+        a = layers.Conv2D(n, 1, strides=s, use_bias=False)(a)
+    return layers.ReLU()(z + a)
+
+
+def faulty_block(a, n, s):
+    """As the lab gives it."""
+    z = conv(n, strides=s, activation="relu", kernel_initializer="zeros")(a)
+    z = conv(n, activation="relu", kernel_initializer="he_normal")(z)
+    if s > 1:
         a = layers.Conv2D(n, 1, strides=s, use_bias=False)(a)
     return layers.ReLU()(z + a)
 
@@ -187,9 +178,9 @@ def residual_by_cases(a, n, s):
     return ops.relu(layers.add([shortcut, z]))
 
 
-def inception(a, n1, r3, n3, r5, n5, n_pool, *, order=(0, 1, 2, 3), inside=lambda x: x):
+def inception(a, n1, r3, n3, r5, n5, n_pool, *, order=(0, 1, 2, 3), inside=lambda x: x, **options):
     def relu_conv(x, n, f):
-        return ops.relu(conv(n, f)(x))
+        return ops.relu(conv(n, f, **options)(x))
 
     branches = [
         relu_conv(inside(a), n1, 1),
@@ -198,24 +189,6 @@ def inception(a, n1, r3, n3, r5, n5, n_pool, *, order=(0, 1, 2, 3), inside=lambd
         relu_conv(ops.max_pool(a, 3, strides=1, padding="same"), n_pool, 1),
     ]
     return ops.concatenate([branches[i] for i in order], axis=-1)
-
-
-def deep(depth, *, start="he_normal", block=identity, last=10, activation="softmax", pool=True):
-    x = keras.Input((14, 14, 1))
-    a = conv(8, strides=2, activation="relu", kernel_initializer=start)(x)
-    for _ in range(depth // 2 - 1):
-        a = block(a)
-    a = layers.GlobalAveragePooling2D()(a) if pool else a
-    return keras.Model(x, layers.Dense(last, activation=activation)(a))
-
-
-def deep_counting_weights(depth):
-    x = keras.Input((14, 14, 1))
-    a = layers.ReLU()(conv(8, strides=2, kernel_initializer="he_normal")(x))
-    for _ in range(1, depth - 1, 2):
-        a = identity_by_ops(a)
-    a = layers.AveragePooling2D(7)(a)
-    return keras.Model(x, layers.Softmax()(layers.Dense(10)(layers.Flatten()(a))))
 
 
 DROPOUT = "no dropout, no noise"
@@ -237,48 +210,40 @@ ANSWERS = {
         ],
         right=[walk, walk_recursively],
     ),
-    "lenet": Answers(
+    "fold": Answers(
         wrong=[
-            (lenet(softmax=None), "makes probabilities"),
-            (lenet(softmax="sigmoid"), "makes probabilities"),
-            (lenet(last=9), "there are ten classes."),
-            (lenet(shape=(28, 28, 3)), "shape of one image"),
-            (lenet(extra=[layers.Dropout(0.5)]), DROPOUT),
-            (lenet(extra=[layers.GaussianNoise(0.5)]), DROPOUT),
-            (LeNet, "begin with keras.Input, or call the model once"),
-            (lambda: lenet()() and None, "return statement"),
+            (fold_in_place, "changes its argument"),
+            (lambda *given: fold_by_loops(*given)[0], "expected 2 values"),
+            (lambda *given: np.round(fold_by_loops(*given)[1], 2), "expected"),
+            (lambda kernel, *others: fold_by_loops(kernel[0], *others), "expected shape"),
+            (lambda *given: None, "return statement"),
+            (
+                lambda *given: [part.tolist() for part in fold_by_loops(*given)],
+                "expected an array, found a list",
+            ),
         ],
-        right=[lenet(), lenet_functional, lenet_called],
+        right=[fold_by_loops, fold_float32],
     ),
-    "identity_block": Answers(
+    "preactivation_block": Answers(
         wrong=[
-            (starting("he_normal", "he_normal"), "how does the second convolution start"),
-            (starting("zeros", "zeros"), "which one starts at zero"),
-            (starting("zeros", "he_normal"), "which one starts at zero"),
-            (starting("glorot_uniform", "zeros"), "which kernel_initializer"),
-            (starting("he_uniform", "zeros"), "which kernel_initializer"),
-            (starting(keras.initializers.RandomNormal(stddev=5), "zeros"), "which kernel_initializer"),
-            (lambda a: identity(a, inside=layers.Dropout(0.5)), DROPOUT),
-            (lambda a: identity(a, trainable=False), "2 of 4 arrays of weights are not trainable"),
-            (identity_shared, "found '(3, 3, 4, 4), (4,)'"),
-            (identity_valid, "stops at line"),
+            (lambda a: preactivation(a, inside=layers.Dropout(0.5)), "in training"),
+            (lambda a: preactivation(a, trainable=False), "2 of 10 arrays of weights are not trainable"),
+            (lambda a: preactivation(a, normalise=frozen_normalisation), "of 10 arrays of weights are not"),
+            (lambda a: preactivation(a, dilation_rate=2), "output"),
+            (preactivation_shared, "expected '(3, 3, 4, 4)"),
+            (lambda a: preactivation(a, inside=layers.MaxPooling2D(2)), "output"),
             (no_return, "return statement"),
             (lambda a: a, "returns its input"),
-            (lambda a: keras.Model(a, identity(a)), "call the layers on a"),
+            (lambda a: keras.Model(a, preactivation(a)), "call the layers on a"),
         ],
-        right=[identity, identity_by_ops, lambda a: Block()(a)],
-    ),
-    "pooled_block": Answers(
-        wrong=[
-            (lambda a, n: identity(a) + pooled(a, n), "stops at line"),
-            (no_return, "return statement"),
-        ],
-        right=[pooled, pooled_relu_late],
+        right=[preactivation, preactivation_nested, lambda a: Preactivation()(a)],
     ),
     "residual_block": Answers(
         wrong=[
             (lambda *case: residual(*case, start=("zeros", "he_normal")), "which one starts at zero"),
+            (lambda *case: residual(*case, start=("zeros", "zeros")), "which one starts at zero"),
             (lambda *case: residual(*case, start=("he_normal", "he_normal")), "does the second convolution"),
+            (faulty_block, "no activation before the sum"),
             (lambda *case: residual(*case, project=lambda a, n, s: s == 2 or a.shape[-1] < n), "smaller too"),
             (lambda *case: residual(*case, project=lambda a, n, s: s > 1), "can differ too"),
             (no_return, "return statement"),
@@ -289,34 +254,39 @@ ANSWERS = {
         wrong=[
             (lambda *case: inception(*case, inside=layers.Dropout(0.2)), DROPOUT),
             (lambda *case: inception(*case, order=(0, 1, 2)), "branch with the pooling"),
-            (lambda *case: ops.concatenate([inception(*case), pooled(case[0], 3)]), "stops at line"),
+            (lambda *case: inception(*case, dilation_rate=2), "output"),
+            (lambda *case: inception(*case, trainable=False), "12 of 12 arrays of weights are not trainable"),
             (no_return, "return statement"),
         ],
         right=[inception, lambda *case: inception(*case, order=(3, 1, 0, 2))],
     ),
-    "residual_network": Answers(
+    "squeeze_excite": Answers(
         wrong=[
-            (lambda depth: deep(depth, activation="linear"), "makes probabilities"),
-            (lambda depth: deep(depth, last=9), "there are ten classes."),
-            (lambda depth: deep(depth, pool=False), "a vector of maps"),
-            (lambda depth: deep(depth, start="zeros"), "which one starts at zero"),
-            (lambda depth: deep(depth, start="glorot_uniform"), "which kernel_initializer"),
-            (lambda depth: deep(depth, block=starting("he_normal", "he_normal")), "0 of its 8 convolutions"),
-            (lambda depth: deep(depth, block=starting("zeros", "he_normal")), "which one starts at zero"),
-            (lambda depth: deep(depth, block=lambda a: identity(a, inside=layers.Dropout(0.1))), DROPOUT),
-            (lambda depth: deep(depth) and None, "return statement"),
+            (lambda a, r: squeeze(a, r, reshape=False), "stops"),
+            (lambda a, r: squeeze(a, r, factors=1), "output"),
+            (lambda a, r: layers.Dropout(0.3)(squeeze(a, r)), DROPOUT),
+            (lambda a, r: squeeze(a, r + 1), "output"),
+            (no_return, "return statement"),
         ],
-        right=[deep, deep_counting_weights],
+        right=[squeeze, squeeze_by_convolutions],
     ),
 }
 
 test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(cnn_architectures, ANSWERS)
 
 
-@pytest.mark.parametrize(("groups", "parameters"), [(2, 60_965_224), (1, 62_378_344)])
-def test_the_reference_counts_alexnet(groups, parameters):
-    network = [("conv", 96, 11, 4, 0, 1), ("pool", 3, 2), ("conv", 256, 5, 1, 2, groups), ("pool", 3, 2)]
-    network += [("conv", 384, 3, 1, 1, g) for g in (1, groups)] + [("conv", 256, 3, 1, 1, groups)]
-    network += [("pool", 3, 2), ("flatten",), ("dense", 4096), ("dense", 4096), ("dense", 1000)]
-    costs = cnn_architectures.network_cost.reference((227, 227, 3), network)
-    assert sum(cost[0] for cost in costs) == parameters
+def test_the_reference_counts_mobilenet():
+    stages = [
+        (64, 1),
+        (128, 2),
+        (128, 1),
+        (256, 2),
+        (256, 1),
+        (512, 2),
+        *[(512, 1)] * 5,
+        (1024, 2),
+        (1024, 1),
+    ]
+    network = [("conv", 32, 3, 2, 1, 1), *[("separable", n, 3, s, 1) for n, s in stages]]
+    costs = cnn_architectures.network_cost.reference((224, 224, 3), [*network, ("mean",), ("dense", 1000)])
+    assert sum(cost[1] for cost in costs) == 568_740_352
