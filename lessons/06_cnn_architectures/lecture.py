@@ -1043,7 +1043,8 @@ plots.show(
     "Untrained networks of 44 layers, on logarithmic axes. Left: in the plain network the part that depends "
     "on the image falls to less than a hundredth; in the three others it stays or grows. Right: towards the "
     "first blocks the gradient of the plain network falls to less than a tenth, that of the plain one with "
-    "BN rises to several hundred, of the residual one with BN to ten or twenty; without BN it is constant there."
+    "BN rises to several hundred, of the residual one with BN to ten or twenty; without BN it is "
+    "constant there."
 )
 
 # %%

@@ -10,6 +10,13 @@
 # An autoencoder is a network that learns to copy its input, through a narrow place. Nobody has to label the
 # data. What is in the narrow place, the *code*, is a short description of the data, found by the network
 # itself. Here you train such networks on handwritten digits and measure what their codes are good for.
+# (Goodfellow, Bengio & Courville, 2016, tell more of it in their chapter 14.)
+#
+# **You need** lessons 02 to 05: Keras models and `fit`, the chain rule, Adam and its schedules, convolutions.
+# The symbols are those of the table of [notation](01_neurons.ipynb#Notation), but for a few. Here
+# $\mathbf{h}$ is the code, $k$ its size (not a layer), $j$ one of its numbers, $l$ a pixel, $L$ the loss of
+# one image. $\lambda$ is the weight of a penalty, $\lambda_1, \lambda_2, \dots$ with an index are
+# eigenvalues. $\sigma(\cdot)$ is the sigmoid, $\sigma$ alone a standard deviation.
 #
 # **After this lesson you can**
 #
@@ -19,6 +26,8 @@
 # - train sparse, denoising and contractive autoencoders, and say what each penalty does to the code;
 # - measure a reconstruction: squared error, PSNR;
 # - use codes as features for a classifier when labels are few, and judge whether they help.
+#
+# **Time to study:** about three hours; sections 1 to 6 and 7 to 10 are two halves.
 
 # %%
 from nnlabs import data, plots, runtime
@@ -40,13 +49,14 @@ from keras import layers, ops
 # - the **encoder** $f$ maps the data $\mathbf{x}$ to a **code** $\mathbf{h} = f(\mathbf{x})$;
 # - the **decoder** $g$ maps the code to a **reconstruction** $\mathbf{r} = g(\mathbf{h})$.
 #
-# Codes are used to see structure in data (maps, clusters), to remove noise, as features for other methods,
-# and to notice what is unusual.
+# Codes are used to see structure in data (maps; clusters, when k-means runs on codes instead of pixels), to
+# remove noise, as features for other methods, and to notice what is unusual. The data may be images, signals
+# or texts.
 #
 # Both networks are trained together to minimise a loss $L(\mathbf{x}, g(f(\mathbf{x})))$. We take the
 # quadratic loss
 #
-# $$L(\mathbf{x}, \mathbf{r}) = \|\mathbf{x} - \mathbf{r}\|^2 = \sum_i (x_i - r_i)^2 .$$
+# $$L(\mathbf{x}, \mathbf{r}) = \|\mathbf{x} - \mathbf{r}\|^2 = \sum_l (x_l - r_l)^2 .$$
 
 
 # %%
@@ -101,8 +111,9 @@ def image_rows(rows, width=7.4):
 
 # %% [markdown]
 # A network that only copies would be useless: we have the data already. It becomes useful because something
-# stops it from copying everything. In sections 2 to 6 this is the size of the code. In sections 7 to 9 it is
-# a penalty, or noise.
+# stops it from copying everything. In sections 2 to 6 this is the size of the code, a *bottleneck*: with a
+# code shorter than the data an autoencoder is called **undercomplete**. In sections 7 to 9 the code may be
+# longer; an **overcomplete** autoencoder needs a penalty, or noise.
 #
 # Our data are MNIST's digits. Each image becomes a vector of $28 \cdot 28 = 784$ pixels between 0 and 1. The
 # labels are not used before section 10, except to colour figures.
@@ -309,9 +320,13 @@ if budget.name != "smoke":
 # %% [markdown]
 # ## 3. Deep autoencoders
 #
-# With linear layers nothing better than PCA is possible on the training images. With activations between
-# several layers, $f$ and $g$ can be curved: a nonlinear PCA. Hidden layers have ReLU. The code is linear, so
-# that it may take any value. The output has a sigmoid, because pixels lie between 0 and 1.
+# With linear layers nothing better than PCA is possible on the training images: the reconstructions lie in a
+# flat subspace. But data are rarely flat. Let a digit slowly lean to the right: its image moves through the
+# space of 784 pixels along a curve, which no straight line follows for long. Slant, width, size and form
+# together give a curved surface of a few dimensions, a **manifold**, and the digits lie near it (this is a
+# picture to think with, not a theorem). With activations between several layers, $f$ and $g$ can be curved: a
+# nonlinear PCA. Hidden layers have ReLU. The code is linear, so that it may take any value. The output has a
+# sigmoid, because pixels lie between 0 and 1.
 
 
 # %%
@@ -349,10 +364,10 @@ print(f"{encoder.count_params() + decoder.count_params():,} parameters")
 #
 # ## 4. Convolutional autoencoders
 #
-# Encoder and decoder can have any architecture: recurrent for series, convolutional for images. Convolutions
-# with stride 2 make an image smaller (lesson 05). The decoder needs the opposite. A **transposed
-# convolution** with stride 2 puts a kernel, multiplied by the value of a pixel, on every second place of a
-# larger image, and adds up where kernels overlap.
+# Encoder and decoder can have any architecture: recurrent for signals and texts (lesson 02),
+# convolutional for images. Convolutions with stride 2 make an image smaller (lesson 05). The decoder needs
+# the opposite. A **transposed convolution** with stride 2 puts a kernel, multiplied by the value of a pixel,
+# on every second place of a larger image, and adds up where kernels overlap.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -459,7 +474,8 @@ for (name, k), value in errors.items():
 # %% [markdown]
 # **Look at** the ratios. The advantage over PCA is largest at 8: with two numbers even a curved map leaves
 # out most of a digit, and with many PCA is good as well. The convolutional network has fewer than half the
-# parameters of the deep one, and is a little behind it after these few epochs.
+# parameters of the deep one, and is behind it after these few epochs, most at two numbers. (PCA is exact; the
+# networks are not trained to the end, and each only once.)
 #
 # And look at the curve of PCA: how many numbers does it need for the error that the deep autoencoder reaches
 # with 8? The next cell counts them.
@@ -563,7 +579,7 @@ assert error((x_test @ identity) @ identity) == 0
 # with many features, of which each image needs only a few. So we do not limit the *length* of the code, but
 # how much of it is *used*: we minimise
 #
-# $$L(\mathbf{x}, g(f(\mathbf{x}))) + \Omega(\mathbf{h}), \qquad \Omega(\mathbf{h}) = \lambda \sum_i |h_i| .$$
+# $$L(\mathbf{x}, g(f(\mathbf{x}))) + \Omega(\mathbf{h}), \qquad \Omega(\mathbf{h}) = \lambda \sum_j |h_j| .$$
 
 
 # %%
@@ -595,7 +611,7 @@ class SparsePenalty(layers.Layer):
 #
 # *A second trap.* Halve $\mathbf{h}$ and double the decoder's weights: the reconstruction is the same, the
 # penalty is half. The network could make the penalty as small as it likes, and nothing would be sparse. So
-# the decoder may not grow: `UnitNorm` keeps each row of its kernel, the image that belongs to one $h_i$, at
+# the decoder may not grow: `UnitNorm` keeps each row of its kernel, the image that belongs to one $h_j$, at
 # length 1.
 
 
@@ -646,8 +662,10 @@ runtime.result("sparse_to_pca_error_ratio_at_equal_use", sparsest, at_most=1)
 # %% [markdown]
 # **Look at** both ends of the dashed line. Where few numbers are used, the sparse code loses less than PCA
 # with as many. (The comparison is kind to the sparse code: one must also know *which* numbers are not zero.)
-# Where many are used, it has no advantage: the penalty also shrinks the numbers that it keeps,
-# ReLU forbids negative ones, and PCA is the best that a fixed linear subspace can do.
+# Where many are used, it has no advantage. At $\lambda = 0$ there is no penalty at all, so shrinking cannot
+# be the reason there. The training is the likely one: PCA is exact and has seen 30,000 images, the network
+# has seen 20,000, four times. Whether the gap closes with more epochs can be tried in the lab ("Going
+# further"). At $\lambda = 0.1$ the penalty also shrinks the numbers that it keeps.
 #
 # PCA uses the *same* $k$ directions for every image. The sparse autoencoder chooses a few of 256 for each
 # image anew. What are they? Each row of the decoder's kernel is an image: what one number of the code adds to
@@ -672,8 +690,9 @@ plots.show(
 #
 # ## 8. Denoising autoencoders
 #
-# A second way to stop the network from copying: give it a **corrupted** image $\tilde{\mathbf{x}}$, and ask
-# for the original one. Instead of $L(\mathbf{x}, g(f(\mathbf{x})))$ we minimise
+# A second way to stop the network from copying (Vincent et al., 2008; in depth, with several layers trained
+# one after the other, Vincent et al., 2010): give it a **corrupted** image $\tilde{\mathbf{x}}$, and ask for
+# the original one. Instead of $L(\mathbf{x}, g(f(\mathbf{x})))$ we minimise
 #
 # $$L(\mathbf{x}, g(f(\tilde{\mathbf{x}}))) .$$
 #
@@ -822,11 +841,17 @@ plots.show(
 )
 
 # %% [markdown]
-# **Look at** the left end of each panel. Weak noise: the network does not help, or does harm. Its
-# reconstruction has an error of its own, even without noise. Then look at how each network does on a kind of
-# noise that it was not trained on. The networks for Gaussian noise and for salt and pepper help with each
-# other's noise; where pixels are missing they hardly help or do harm. A denoiser is made for a range of noise
-# around that of its training; one that must do more has to see more.
+# **Look at** the left end of each panel. Weak noise: the network does not help, or does harm. For Gaussian
+# noise its curve even *falls* towards weaker noise. This cannot be only how well the network can copy: what
+# it can at level 0.5, it could at 0.1. Look at the noisy digits once more. Clipping keeps black from becoming
+# darker, so noise makes the background grey. The network has learned to take a grey veil away, and at weak
+# noise there is none: its inputs are not like those of its training. The lab tests this explanation. It lays
+# the veil, without any noise, over clean digits.
+#
+# Then look at how each network does on a kind of noise that it was not trained on. The networks for Gaussian
+# noise and for salt and pepper, which both make black pixels brighter, help with each other's noise; where
+# pixels are missing, which makes the image darker, they hardly help or do harm. A denoiser is made for a
+# range of noise around that of its training; one that must do more has to see more.
 #
 # What can the network know? With the quadratic loss the best $g(f(\tilde{\mathbf{x}}))$ is the mean of all
 # images that could lie behind $\tilde{\mathbf{x}}$,
@@ -847,8 +872,8 @@ plots.show(
 # hidden layer of sigmoids, $\mathbf{h} = \sigma(\mathbf{b} + W \mathbf{x})$, it has a closed form. With
 # $\sigma' = \sigma (1 - \sigma)$ (lesson 01) and the chain rule
 #
-# $$\frac{\partial h_j}{\partial x_i} = h_j (1 - h_j)\, W_{ji}, \qquad
-# \|J\|_F^2 = \sum_j \bigl(h_j (1 - h_j)\bigr)^2 \sum_i W_{ji}^2 .$$
+# $$\frac{\partial h_j}{\partial x_l} = h_j (1 - h_j)\, W_{jl}, \qquad
+# \|J\|_F^2 = \sum_j \bigl(h_j (1 - h_j)\bigr)^2 \sum_l W_{jl}^2 .$$
 
 
 # %%
@@ -957,9 +982,10 @@ runtime.result("contractive_robustness_gain", gain, at_least=1.2)
 # %% [markdown]
 # **Look at** the right figure. The singular values of $J$ tell how much the code changes for a step in the
 # image, direction by direction. The penalty wants all of them small; the reconstruction needs some of them:
-# without them, different digits would have the same code. What remains large are the few directions in which
-# digits really differ. (The distance alone would not be a fair measure on the left: an encoder with all codes
-# close together moves them little, and also tells images apart badly.)
+# without them, different digits would have the same code. What remains large should be the directions in
+# which digits really differ, those along the manifold (a guess: we have not looked at them). (The distance
+# alone would not be a fair measure on the left: an encoder with all codes close together moves them little,
+# and also tells images apart badly.)
 
 # %% [markdown]
 # ## 10. Codes as features, when labels are few
@@ -1036,6 +1062,18 @@ for n in counts:
 # slant and the width of the strokes; nobody told it that only the class counts. What is gained besides is
 # size: 32 numbers do about as well as 784.
 #
+# Two cautions. scikit-learn's logistic regression has a penalty, `C=1` here for all. On 784, 256 or 32
+# numbers the same `C` is not the same strength; chosen for each kind of features, it can change a difference
+# of one point. And all features were tried on the *same* draws: for a comparison the spread of the
+# differences counts, in which the luck of a draw cancels. The lab does both: it chooses `C` by
+# cross-validation on the labelled images, and looks at differences. What no draw shows is the chance in the
+# networks, each trained once.
+#
+# A third way, besides labels alone and two stages, is to learn both **at once**: minimise the loss of the
+# reconstruction over all images plus the cross-entropy of a classifier on the code over those with labels.
+# Then labels take part in forming the code. This is semi-supervised learning in the narrow sense; lesson 10
+# comes back to it.
+#
 # On data where single pixels mean little, features that were learned without labels can help much more. This
 # is what networks trained on large collections of images do for new tasks (lesson 07).
 #
@@ -1050,7 +1088,7 @@ for n in counts:
 #   copying: a short code, a penalty, or noise.
 # - Linear layers and the quadratic loss give the subspace and the error of PCA, but not its single
 #   directions. Deep and convolutional networks have a smaller error at the same code size.
-# - **Sparse**: $\lambda \sum_i |h_i|$; each image uses a few of many features. **Denoising**: from
+# - **Sparse**: $\lambda \sum_j |h_j|$; each image uses a few of many features. **Denoising**: from
 #   $\tilde{\mathbf{x}}$ to $\mathbf{x}$. **Contractive**: $\lambda \sum_j \|\nabla_{\mathbf{x}}
 #   h_j\|^2$; small changes of the image change the code little. A penalty on the code or on the encoder needs
 #   a bound on the decoder, or the network avoids it.
@@ -1080,5 +1118,7 @@ for n in counts:
 #
 # ## Now you
 #
-# In the lab you write PCA, the autoencoder, its penalties and the noise yourself, and recognise a digit that
-# the network has never seen: [`../labs/09_autoencoders.ipynb`](../labs/09_autoencoders.ipynb).
+# In the lab you go one step further with each idea: PCA with equal spread, tied weights for any layer, a code
+# of which only $k$ numbers pass, the gradient of the contractive penalty. You mend two pieces of code, test
+# why weak noise does harm, and recognise a digit that the network has never seen:
+# [`../labs/09_autoencoders.ipynb`](../labs/09_autoencoders.ipynb).

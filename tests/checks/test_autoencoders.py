@@ -3,223 +3,244 @@
 import keras  # loaded here, so that its import is not part of a check's time limit
 import numpy as np
 from keras import layers, ops
+from scipy import integrate
+from scipy.stats import norm
+from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from nnlabs.checks import autoencoders, expect
 from tests.checks.harness import Answers, make_tests
 
-
-def squared_error_expanded(x, r):
-    return ops.sum(x * x, axis=1) - 2 * ops.sum(x * r, axis=1) + ops.sum(r * r, axis=1)
+# -- whitening
 
 
-# -- pca
+def fitted(directions, m, spread):
+    return lambda x: (x - m) @ directions.T / spread, lambda h: h * spread @ directions + m
 
 
-def svd(x):
-    return np.linalg.svd(x, full_matrices=False)[2]
+def by_eigenvalues(x, k):
+    variances, u = np.linalg.eigh(np.cov(x.T, bias=True))
+    return fitted(u.T[::-1][:k], x.mean(axis=0), np.sqrt(variances[::-1][:k]))
 
 
-def fitted(directions, m, scale=1.0):
-    """Return an encoder and a decoder with these directions (k, d), mean and scale of the code."""
-    return lambda x: (x - m) @ directions.T / scale, lambda h: h * scale @ directions + m
+def by_measured_spread(x, k):
+    pca = PCA(k).fit(x)
+    spread = pca.transform(x).std(axis=0)
+    return lambda x: pca.transform(x) / spread, lambda h: pca.inverse_transform(h * spread)
 
 
-def pca_whitened(x, k):
-    m = x.mean(axis=0)
-    _, s, directions = np.linalg.svd(x - m, full_matrices=False)
-    return fitted(directions[:k], m, s[:k] / np.sqrt(len(x)))
+def scikit_learn_whitened(x, k):
+    pca = PCA(k, whiten=True).fit(x)
+    return pca.transform, pca.inverse_transform
 
 
-def pca_by_eigenvalues(x, k):
-    return fitted(np.linalg.eigh(np.cov(x.T))[1].T[::-1][:k], x.mean(axis=0))
-
-
-def pca_ascending(x, k):
-    return fitted(np.linalg.eigh(np.cov(x.T))[1].T[-k:], x.mean(axis=0))
-
-
-def pca_transposed_code(x, k):
-    f, g = pca_by_eigenvalues(x, k)
-    return lambda x: f(x).T, lambda h: g(h.T)
-
-
-def pca_code_itself(x, k):
-    f, _ = pca_by_eigenvalues(x, k)
-    return f(x), svd(x)[:k]
-
-
-def pca_changes(x, k):
+def changes(x, k):
     x -= x.mean(axis=0)
-    return fitted(svd(x)[:k], 0)
+    return by_eigenvalues(x, k)
 
 
-def pca_encoder_changes(x, k):
+def encoder_changes(x, k):
+    f, g = by_eigenvalues(x, k)
     m = x.mean(axis=0)
-    u = svd(x - m)[:k]
 
-    def f(x):
+    def encode(x):
         x -= m
-        return x @ u.T
+        return f(x + m)
 
-    return f, lambda h: h @ u + m
-
-
-def pca_scikit_learn(x, k):
-    from sklearn.decomposition import PCA
-
-    model = PCA(k).fit(x)
-    return model.transform, model.inverse_transform
+    return encode, g
 
 
-def pca_in_keras(x, k):
-    f, g = pca_by_eigenvalues(x, k)
+def in_keras(x, k):
+    f, g = by_eigenvalues(x, k)
     return lambda x: ops.convert_to_tensor(f(x)), lambda h: g(np.asarray(h))
 
 
-# -- autoencoder
+# -- Tied
 
 
-def network(
-    inner="relu", code="linear", last=None, order=reversed, shared=True, size=None, extra=None, **dense
-):
-    """Return an answer with these deviations from the right one."""
+class Tied(layers.Layer):
+    def __init__(self, dense, activation):
+        super().__init__()
+        self.dense = dense
+        self.activation = keras.activations.get(activation)
 
-    def chain(start, units, activations):
-        model = keras.Sequential([keras.Input((start,))])
-        for number, activation in zip(units, activations, strict=True):
-            model.add(layers.Dense(number, activation=activation, **dense))
-        return model
+    def build(self, input_shape):
+        self.c = self.add_weight(shape=(self.dense.kernel.shape[0],), initializer="zeros")
 
-    def attempt(d, hidden, k, output):
-        activations = [inner] * len(hidden)
-
-        def encoder_():
-            return chain(d, [*hidden, size or k], [*activations, code])
-
-        def decoder_():
-            return chain(size or k, [*order(hidden), d], [*activations, last or output])
-
-        encoder, decoder = encoder_(), decoder_()
-        parts = [encoder, decoder] if shared else [encoder_(), decoder_()]
-        if extra:
-            parts.insert(1, extra())
-        return encoder, decoder, keras.Sequential([keras.Input((d,)), *parts])
-
-    return attempt
+    def call(self, h):
+        return self.activation(self.c + ops.matmul(h, ops.transpose(self.dense.kernel)))
 
 
-def autoencoder_functional(d, hidden, k, output, after=lambda h: h):
-    x = keras.Input(shape=(d,))
-    h = x
-    for units in hidden:
-        h = after(layers.ReLU()(layers.Dense(units)(h)))
-    encoder = keras.Model(inputs=x, outputs=layers.Dense(k)(h))
-    z = keras.Input(shape=(k,))
-    r = z
-    for units in list(hidden)[::-1]:
-        r = layers.Activation("relu")(layers.Dense(units)(r))
-    r = layers.Dense(d)(r)
-    decoder = keras.Model(z, layers.Activation(output)(r))
-    return encoder, decoder, keras.Model(x, decoder(encoder.output))
+class TiedByEinsum(Tied):
+    def build(self, input_shape):
+        self.bias = self.add_weight(name="bias", shape=self.dense.kernel.shape[:1], initializer="zeros")
+
+    def call(self, h):
+        return self.activation(ops.einsum("nk,dk->nd", h, self.dense.kernel) + self.bias)
 
 
-def with_layer(layer):
-    return lambda *case: autoencoder_functional(*case, after=lambda h: layer()(h))
+class TiedTheOtherWayRound(Tied):
+    def call(self, h):
+        return self.activation(ops.transpose(ops.matmul(self.dense.kernel, ops.transpose(h))) + self.c)
 
 
-def autoencoder_sorted(d, hidden, k, output):
-    return network()(d, sorted(hidden, reverse=True), k, output)
+class RandomBias(Tied):
+    def build(self, input_shape):
+        self.c = self.add_weight(shape=(self.dense.kernel.shape[0],), initializer="random_normal")
 
 
-def autoencoder_unbuilt(d, hidden, k, output):
-    encoder = keras.Sequential([*(layers.Dense(n, "relu") for n in hidden), layers.Dense(k)])
-    decoder = keras.Sequential([*(layers.Dense(n, "relu") for n in hidden[::-1]), layers.Dense(d, output)])
-    return encoder, decoder, keras.Sequential([encoder, decoder])
+class NotWritten(Tied):
+    def call(self, h):
+        raise NotImplementedError
 
 
-def remembered():
-    """Return an answer that builds the models of each arguments only once."""
-    known = {}
-
-    def attempt(d, hidden, k, output):
-        return known.setdefault((hidden, output), network()(d, hidden, k, output))
-
-    return attempt
+class ReturnsNothing(Tied):
+    def call(self, h):
+        ops.matmul(h, ops.transpose(self.dense.kernel))
 
 
-# -- corrupt
+class WithInverse(Tied):
+    def call(self, h):
+        return self.activation(self.c + ops.matmul(h, np.linalg.pinv(np.array(self.dense.kernel))))
 
 
-def corruption(gaussian=None, salt=None, missing=None):
-    """Return the right answer with another function of (x, level, rng) for one kind of noise."""
-
-    def attempt(x, kind, level, rng):
-        other = {"gaussian": gaussian, "salt_and_pepper": salt, "missing": missing}[kind]
-        return other(x, level, rng) if other else autoencoders.corrupt.reference(x, kind, level, rng)
-
-    return attempt
+class TwiceTheKernel(Tied):
+    def call(self, h):
+        return self.activation(self.c + 2 * ops.matmul(h, ops.transpose(self.dense.kernel)))
 
 
-def gaussian(noise):
+# -- keep_largest
+
+
+def by_sorting(h, k):
+    return ops.where(h < ops.sort(h, axis=1)[:, -k][:, None], 0.0, h)
+
+
+def by_places(h, k):
+    mask = ops.sum(ops.one_hot(ops.top_k(h, k)[1], h.shape[-1], dtype=h.dtype), axis=1)
+    return mask * h
+
+
+# -- contractive_gradient
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def gradient_in_loops(x, W, b):
+    by_W, by_b = np.zeros(W.shape), np.zeros(len(b))
+    for row in x:
+        h = sigmoid(b + W @ row)
+        p, dp = h * (1 - h), h * (1 - h) * (1 - 2 * h)
+        for j in range(len(b)):
+            by_b[j] += 2 * p[j] * dp[j] * np.sum(W[j] ** 2) / len(x)
+            by_W[j] += (2 * p[j] * dp[j] * np.sum(W[j] ** 2) * row + 2 * p[j] ** 2 * W[j]) / len(x)
+    return by_W, by_b
+
+
+def gradient_by_einsum(x, W, b):
+    h = sigmoid(x @ W.T + b)
+    p = h - h**2
+    g = p**2 - 2 * h * p**2
+    by_b = 2 * np.einsum("nj,jl,jl->j", g, W, W) / len(x)
+    by_W = np.einsum("nj,jm,jm,nl->jl", g, W, W, x) + np.einsum("nj,jl->jl", p**2, W)
+    return [2 * by_W / len(x), by_b]
+
+
+# -- train_denoiser
+
+
+def in_place(fit_epoch, x, level, epochs, rng):  # the faulty code of the lab
+    noisy = x
+    for _ in range(epochs):
+        noisy += level * rng.normal(size=x.shape[1])
+        fit_epoch(np.clip(noisy, 0, 1), x)
+
+
+def one_fault_left(fit_epoch, x, level, epochs, rng):
+    noisy = x
+    for _ in range(epochs):
+        noisy = noisy + level * rng.normal(size=x.shape)
+        fit_epoch(np.clip(noisy, 0, 1), x)
+
+
+def by_copies(fit_epoch, x, level, epochs, rng):
+    for _ in range(epochs):
+        noisy = x.copy()
+        noisy += rng.normal(0, level, x.shape)
+        fit_epoch(np.minimum(np.maximum(noisy, 0), 1).astype("float32"), x.copy())
+
+
+def all_at_once(fit_epoch, x, level, epochs, rng):
+    for noise in rng.normal(scale=level, size=(epochs, *x.shape)):
+        fit_epoch((x + noise).clip(0, 1), x)
+
+
+def noise(draw):
     """Return the answer with this noise (rng, shape) in place of normal numbers."""
-    return corruption(gaussian=lambda x, s, rng: np.clip(x + s * noise(rng, x.shape), 0, 1))
+
+    def attempt(fit_epoch, x, level, epochs, rng):
+        for _ in range(epochs):
+            fit_epoch(np.clip(x + level * draw(rng, x.shape), 0, 1), x)
+
+    return attempt
 
 
-def salt(coin):
-    """Return the answer with this coin (rng, shape) for salt or pepper."""
-    return corruption(salt=lambda x, s, rng: np.where(rng.random(x.shape) < s, coin(rng, x.shape), x))
+def clipped_once_more(fit_epoch, x, level, epochs, rng):
+    for _ in range(epochs):
+        fit_epoch(np.clip(x + level * rng.normal(size=x.shape), 0.01, 0.99), x)
 
 
-def missing(hit):
-    """Return the answer that loses the pixels ``hit(shape, level, rng)``."""
-    return corruption(missing=lambda x, s, rng: np.where(hit(x.shape, s, rng), 0, x))
+# -- brightness
 
 
-def as_many_as_expected(shape, level, rng):
-    return rng.permutation(np.arange(np.prod(shape)) < level * np.prod(shape)).reshape(shape)
+def by_integration(x, s):
+    def mean(pixel):
+        return integrate.quad(lambda t: norm.sf((t - pixel) / s), 0, 1, epsabs=1e-10)[0]
+
+    return np.vectorize(mean)(x)
 
 
-def as_many_in_each_row(shape, level, rng):
-    return rng.permuted(np.tile(np.arange(shape[1]) < level * shape[1], (shape[0], 1)), axis=1)
+def by_parts(x, s):
+    def below(t):  # the mean of max(0, t - y)
+        return (t - x) * norm.cdf((t - x) / s) + s * norm.pdf((t - x) / s)
+
+    return 1 - below(1) + below(0)
 
 
-def salt_by_one_number(x, kind, level, rng):
-    if kind == "gaussian":
-        return np.minimum(1, np.maximum(0, x + rng.normal(0, level, x.shape)))
-    u = rng.random(x.shape)
-    result = x.copy()
-    result[u < level] = 0
-    if kind == "salt_and_pepper":
-        result[u < level / 2] = 1
-    return result
+def by_chance(x, s):
+    z = np.random.default_rng(0).normal(size=(100_000, *np.shape(x)))
+    return np.clip(x + s * z, 0, 1).mean(axis=0)
 
 
-def corrupt_by_mask(x, kind, level, rng):
-    x = np.array(x)
-    if kind == "gaussian":
-        return (x + level * rng.standard_normal(x.shape)).clip(0, 1)
-    mask = rng.binomial(1, level, size=x.shape)
-    value = rng.binomial(1, 0.5, size=x.shape) if kind == "salt_and_pepper" else 0
-    return (1 - mask) * x + mask * value
+# -- honest_score
 
 
-def corrupt_in_loops(x, kind, level, rng):
-    result = np.zeros(x.shape)
-    for index in np.ndindex(x.shape):
-        hit = rng.random() < level
-        if kind == "gaussian":
-            result[index] = min(1, max(0, x[index] + rng.normal(0, level)))
-        elif kind == "missing":
-            result[index] = 0 if hit else x[index]
-        else:
-            result[index] = rng.integers(2) if hit else x[index]
-    return result
+def by_grid_search(make, settings, x, y, x_test, y_test):
+    search = GridSearchCV(make(settings[0]), {"setting": list(settings)}, cv=5)
+    return search.fit(x, y).score(x_test, y_test)
 
 
-def salt_in_place(x, level, rng):
-    x[rng.random(x.shape) < level] = 1
-    return x
+def by_loop(make, settings, x, y, x_test, y_test):
+    best, chosen = -1, None
+    for setting in settings:
+        accuracy = np.mean(cross_val_score(make(setting), x, y, cv=5))
+        if accuracy > best:
+            best, chosen = accuracy, setting
+    classifier = make(chosen)
+    classifier.fit(x, y)
+    return np.array(classifier.score(x_test, y_test))
+
+
+def in_one_line(make, settings, x, y, *test):
+    best = max(settings, key=lambda setting: cross_val_score(make(setting), x, y, cv=5).mean())
+    return make(best).fit(x, y).score(*test)
+
+
+def chosen_by_test(make, settings, x, y, x_test, y_test):
+    return max(make(setting).fit(x, y).score(x_test, y_test) for setting in settings)
 
 
 # -- roc_auc
@@ -244,146 +265,94 @@ def auc_by_scikit_learn(normal, anomalous):
     return roc_auc_score(truth, np.concatenate([normal, anomalous]))
 
 
-# -- contractive_penalty
-
-
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
-
-
-def contractive_by_matrix(x, W, b):
-    norms = []
-    for row in x:
-        h = sigmoid(b + W @ row)
-        norms.append(np.linalg.norm(np.diag(h * (1 - h)) @ W) ** 2)
-    return np.array(norms)
-
-
-def contractive_by_einsum(x, W, b):
-    h = sigmoid(np.einsum("nd,kd->nk", x, W) + b)
-    return np.einsum("nk,kd,kd->n", (h * (1 - h)) ** 2, W, W)
-
-
-def slopes(x, W, b):
-    h = sigmoid(x @ W.T + b)
-    return h * (1 - h)
-
-
-def contractive_by_jacobian(x, W, b):
-    jacobian = slopes(x, W, b)[:, :, None] * W[None]
-    return (jacobian**2).sum(axis=(1, 2))
-
-
 ANSWERS = {
-    "squared_error": Answers(
+    "whitening": Answers(
         wrong=[
-            (lambda x, r: np.square(np.subtract(x, r)).sum(axis=1), "inside a model use keras.ops"),
-            (lambda x, r: ops.mean(ops.square(x - r)), "expected shape (2,), found one number"),
-            (lambda x, r: ops.sum(ops.square(x - ops.stop_gradient(r)), axis=-1), "['gradients'][1]"),
-            (lambda x, r: None, "return statement"),
-        ],
-        right=[
-            lambda x, r: ops.sum((x - r) ** 2, axis=1),
-            lambda x, r: ops.square(ops.norm(r - x, axis=-1)),
-            lambda x, r: ops.einsum("nd,nd->n", x - r, x - r),
-            squared_error_expanded,
-        ],
-    ),
-    "pca": Answers(
-        wrong=[
-            (pca_whitened, "the directions have length 1"),
-            (pca_ascending, "not sorted"),
-            (pca_transposed_code, "one number for each of the k directions"),
-            (pca_code_itself, "return both, without calling"),
-            (pca_changes, "changes its argument"),
-            (pca_encoder_changes, "f changes its argument"),
-            (pca_in_keras, "use NumPy"),
+            (scikit_learn_whitened, "divides by n, not by n - 1"),
+            (
+                lambda x, k: (lambda x_: by_eigenvalues(x, k)[0](x_).T, by_eigenvalues(x, k)[1]),
+                "one number for each of the k directions",
+            ),
+            (lambda x, k: (by_eigenvalues(x, k)[0](x), x), "return both, without calling"),
+            (changes, "changes its argument"),
+            (encoder_changes, "f changes its argument"),
+            (in_keras, "use NumPy"),
             (lambda x, k: None, "return statement"),
         ],
-        right=[pca_by_eigenvalues, pca_scikit_learn],
+        right=[by_eigenvalues, by_measured_spread, lambda x, k: by_eigenvalues(np.float32(x), k)],
     ),
-    "autoencoder": Answers(
+    "Tied": Answers(
         wrong=[
-            (network(code="softmax"), "the code is a linear layer"),
-            (network(last="linear"), "is the argument output"),
-            (network(order=iter), "hidden sizes in reverse"),
-            (autoencoder_sorted, "expected '12 5 8 4 3 with"),
-            (network(shared=False), "weights of their own"),
-            (network(size=2), "expected '12 5 8 4 3 with 4 bias, 4 kernel', found '12 5 8 4 2 with"),
-            (network(extra=lambda: layers.Activation("relu")), "nothing else is in between"),
-            (network(extra=lambda: layers.GaussianNoise(0.1)), "works in training only"),
-            (with_layer(layers.BatchNormalization), "found '12 5 8 4 3 with 3 beta, 4 bias, 3 gamma"),
-            (remembered(), "build new layers in each call"),
-            (lambda *case: network()(*case)[:2], "three Keras models"),
-            (autoencoder_unbuilt, "begin with keras.Input"),
-            (lambda *case: None, "return statement"),
+            (RandomBias, "does not start at zero"),
+            (NotWritten, "not done yet"),
+            (ReturnsNothing, "return statement"),
+            (WithInverse, "linear: call([[1, 0], [1, 2]])']: at index"),
+            (TwiceTheKernel, "linear: call([[1, 0], [1, 2]])']: at index"),
+            (lambda dense, activation: None, "keep the lines"),
         ],
-        right=[network(), autoencoder_functional, network(kernel_initializer=keras.initializers.HeNormal(1))],
+        right=[Tied, TiedByEinsum, TiedTheOtherWayRound],
     ),
-    "sparse_penalty": Answers(
+    "keep_largest": Answers(
         wrong=[
-            (lambda h, lam: lam * np.mean(np.sum(np.abs(h), axis=-1)), "inside a model use keras.ops"),
-            (lambda h, lam: lam * ops.sum(ops.abs(h)) / ops.shape(h)[0], "ops.cast makes them float32"),
-            (lambda h, lam: lam * ops.sum(ops.abs(h)) / h.shape[0], "the number of images is unknown"),
-            (lambda h, lam: ops.stop_gradient(lam * ops.mean(ops.sum(ops.abs(h), 1))), "['gradient']"),
+            (lambda h, k: np.where(h >= np.sort(h)[:, -k:][:, :1], h, 0), "inside a model use keras.ops"),
+            (lambda h, k: by_sorting(h, h.shape[-1] + 1 - k), "expected"),
+            (lambda h, k: ops.top_k(h, k), "expected an array"),
+            (lambda h, k: by_sorting(ops.relu(h), k), "negative numbers"),
+            (lambda h, k: None, "return statement"),
+        ],
+        right=[by_sorting, by_places, lambda h, k: h * ops.cast(h >= ops.top_k(h, k)[0][:, -1:], h.dtype)],
+    ),
+    "contractive_gradient": Answers(
+        wrong=[
+            (lambda x, W, b: gradient_in_loops(x[:1], W, b), "expected"),
+            (lambda x, W, b: [ops.convert_to_tensor(part) for part in gradient_by_einsum(x, W, b)], "NumPy"),
+            (lambda x, W, b: gradient_by_einsum(x, W, b)[0], "a tuple is wanted"),
+            (lambda x, W, b: [part.tolist() for part in gradient_by_einsum(x, W, b)], "found a list"),
+            (lambda x, W, b: [-part for part in gradient_by_einsum(x, W, b)], "sign is reversed"),
+            (lambda x, W, b: (gradient_in_loops(x, W, b)[0].T, np.zeros(len(b))), "transposed"),
         ],
         right=[
-            lambda h, lam: ops.mean(lam * ops.sum(ops.abs(h), axis=1)),
-            lambda h, lam: lam * ops.sum(ops.mean(ops.abs(h), axis=0)),
-            lambda h, lam: lam * h.shape[-1] * ops.mean(ops.maximum(h, -h)),
-            lambda h, lam: lam * ops.sum(ops.abs(h)) / ops.cast(ops.shape(h)[0], "float32"),
+            gradient_in_loops,
+            gradient_by_einsum,
+            lambda *z: tuple(map(np.float32, gradient_by_einsum(*z))),
         ],
     ),
-    "corrupt": Answers(
+    "train_denoiser": Answers(
         wrong=[
-            (
-                gaussian(lambda rng, shape: 3**0.5 * rng.uniform(-1, 1, shape)),
-                "beyond two standard deviations",
-            ),
-            (gaussian(lambda rng, shape: rng.normal(size=shape[1])), "its own random number"),
-            (gaussian(lambda rng, shape: rng.normal(size=(shape[0], 1))), "its own random number"),
-            (gaussian(lambda rng, shape: 0), "is there noise"),
-            (gaussian(lambda rng, shape: np.random.normal(size=shape)), "draw everything from rng"),
-            (missing(lambda shape, s, rng: np.random.default_rng(0).random(shape) < s), "use the rng"),
-            (salt(lambda rng, shape: rng.random(shape) < 0.2), "['share of 0']: expected"),
-            (salt(lambda rng, shape: rng.integers(0, 2, size=shape[1])), "by itself"),
-            (salt(lambda rng, shape: rng.integers(0, 2, size=(shape[0], 1))), "by itself"),
-            (missing(as_many_as_expected), "by itself"),
-            (missing(as_many_in_each_row), "by itself"),
-            (missing(lambda shape, s, rng: rng.random(shape) < 0.3), "what does level change?"),
-            (corruption(salt=salt_in_place), "copy the argument"),
-            (corruption(missing=lambda x, s, rng: x[rng.random(x.shape) < s]), "size=x.shape"),
-            (
-                corruption(missing=lambda x, s, rng: np.where(rng.random(x.shape) < s, 0, x).astype(int)),
-                "float",
-            ),
-            (corruption(missing=lambda x, s, rng: ops.where(rng.random(x.shape) < s, 0, x)), "use NumPy"),
-            (lambda x, kind, level, rng: None, "return statement"),
-        ],
-        right=[salt_by_one_number, corrupt_by_mask, corrupt_in_loops],
-    ),
-    "psnr": Answers(
-        wrong=[
-            (lambda x, r: 10 * np.log10(784 / ((x - r) ** 2).sum(axis=1)), "not always 784"),
-            (lambda x, r: 10 * np.log10(x.max() / ((x - r) ** 2).mean(axis=1)), "psnr(array of shape (4, 5)"),
-            (lambda x, r: ops.convert_to_tensor(10 * np.log10(1 / ((x - r) ** 2).mean(1))), "use NumPy"),
-            (lambda x, r: list(10 * np.log10(1 / ((x - r) ** 2).mean(axis=1))), "found a list"),
+            (in_place, "changes its argument"),
+            (one_fault_left, "adds up from epoch to epoch"),
+            (noise(lambda rng, shape: np.random.normal(size=shape)), "draw everything from rng"),
+            (noise(lambda rng, shape: np.random.default_rng(0).normal(size=shape)), "drawn once"),
+            (noise(lambda rng, shape: rng.normal(size=shape[1])), "all images get the same noise"),
+            (clipped_once_more, "train_denoiser with level 1"),
+            (lambda fit_epoch, x, level, epochs, rng: fit_epoch(x, x), "calls of fit_epoch"),
+            (lambda fit_epoch, x, level, epochs, rng: fit_epoch(x), "required positional argument"),
         ],
         right=[
-            lambda x, r: 10 * np.log10(1 / np.mean((r - x) ** 2, axis=-1)),
-            lambda x, r: -20 * np.log10(np.sqrt(np.square(x - r).mean(axis=1))),
-            lambda x, r: -10 * np.log(np.linalg.norm(x - r, axis=1) ** 2 / x.shape[1]) / np.log(10),
-            lambda x, r: 10 * np.log10(1 / np.mean(np.float32(r - x) ** 2, axis=-1)),
+            by_copies,
+            all_at_once,
+            noise(lambda rng, shape: np.array([rng.normal(size=shape[1]) for _ in range(shape[0])])),
         ],
     ),
-    "contractive_penalty": Answers(
+    "brightness": Answers(
         wrong=[
-            (contractive_by_jacobian, "the Jacobian has n k d = 240,000"),
-            (lambda x, W, b: np.dot(slopes(x, W, b) ** 2, (W**2).sum(axis=0)), "row j of W"),
-            (lambda x, W, b: contractive_by_einsum(x, W, b).tolist(), "found a list"),
-            (lambda x, W, b: ops.convert_to_tensor(contractive_by_einsum(x, W, b)), "use NumPy"),
+            (by_chance, "rounded or approximated?"),
+            (lambda x, s: np.clip(x, 0, 1), "the noise is clipped"),
+            (lambda x, s: 0.195 + 0.61 * x, "expected"),
+            (lambda x, s: list(by_parts(np.ravel(x), s)), "found a list"),
+            (lambda x, s: ops.convert_to_tensor(by_parts(x, s)), "use NumPy"),
+            (lambda x, s: None, "return statement"),
         ],
-        right=[contractive_by_matrix, contractive_by_einsum],
+        right=[by_integration, by_parts, lambda x, s: np.float32(by_parts(x, s))],
+    ),
+    "honest_score": Answers(
+        wrong=[
+            (chosen_by_test, "it may not choose"),
+            (lambda make, settings, *data: by_loop(make, settings[::-1][:1], *data), "expected"),
+            (lambda make, settings, x, y: None, "It should take"),
+            (lambda make, settings, x, y, x_test, y_test: None, "return statement"),
+        ],
+        right=[by_grid_search, by_loop, in_one_line],
     ),
     "roc_auc": Answers(
         wrong=[
@@ -403,11 +372,14 @@ ANSWERS = {
 test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(autoencoders, ANSWERS)
 
 
-def test_the_contractive_penalty_is_the_jacobians():
+def test_the_contractive_gradient_is_that_of_the_penalty():
     rng = np.random.default_rng(1)
     W, b, x = rng.normal(size=(4, 6)), rng.normal(size=4), rng.normal(size=(3, 6))
-    for row, penalty in zip(x, autoencoders.contractive_penalty.reference(x, W, b), strict=True):
-        jacobian = [
-            expect.finite_differences(lambda x, j=j: sigmoid(b + W @ x)[j], row) for j in range(len(W))
-        ]
-        assert np.isclose(penalty, np.square(jacobian).sum())
+
+    def penalty(W, b):
+        h = sigmoid(x @ W.T + b)
+        return np.mean(np.sum(np.square((h * (1 - h))[:, :, None] * W), axis=(1, 2)))
+
+    by_W, by_b = autoencoders.contractive_gradient.reference(x, W, b)
+    assert np.allclose(by_W, expect.finite_differences(lambda W: penalty(W, b), W), atol=1e-8)
+    assert np.allclose(by_b, expect.finite_differences(lambda b: penalty(W, b), b), atol=1e-8)
