@@ -1,18 +1,21 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.6, cpu: 1}
+#     minutes: {smoke: 0.4, cpu: 1}
 # ---
 
 # %% [markdown]
 # # Lab 11: generative adversarial networks
 #
-# You write the parts of a GAN: the optimal discriminator, the losses, one step of the training, the average
-# of the weights, and the two measures that tell a good generator from a bad one. Your parts then learn a ring
-# of eight Gaussian clouds, and at the end you judge the digits of a trained generator.
+# You go a step further than the lecture: what two other losses want, what the Wasserstein distance tells a
+# single sample, two players that circle, the gradient penalty on paper, and a training step with faults to
+# find. Then a ring of eight clouds is learned from three seeds, and at the end you turn a knob of the trained
+# generator of digits: fewer surprises, clearer digits.
+#
+# **You need:** lesson 11, NumPy, and paper and pencil. About two and a half hours.
 
 # %%
-from nnlabs import data, networks, plots, runtime
+from nnlabs import data, networks, plots, runtime, yardstick
 from nnlabs.checks import gan as check
 
 budget = runtime.setup(seed=1)
@@ -22,182 +25,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.stats import entropy, norm
 
 # %% [markdown]
-# ## 1. The optimal discriminator
+# ## 1. Modes hit (a warm-up)
 #
-# The data has the density $p^*$, the generator's samples $p_g$. For a given generator the discriminator that
-# maximises the value $V(D, G)$ is
-#
-# $$D^*(x) = \frac{p^*(x)}{p^*(x) + p_g(x)}.$$
-#
-# The arguments are arrays of one shape, the two densities at the same places; the result has this shape too.
-# Where *both* densities are 0 nothing is ever seen, and any value is right: return $\frac12$ there. Use
-# NumPy.
-#
-# <details><summary>Hint</summary>
-#
-# `np.where(condition, a, b)` chooses element by element. It computes both `a` and `b` everywhere, so take
-# care that the division is never by 0.
-#
-# </details>
-
-
-# %% exercise="optimal-discriminator"
-def optimal_discriminator(p_star, p_g):
-    """Return D* from the densities p_star and p_g at the same places (any shape)."""
-    ### BEGIN SOLUTION
-    total = p_star + p_g
-    empty = total == 0
-    return np.where(empty, 0.5, p_star / np.where(empty, 1, total))
-    ### END SOLUTION
-
-
-# %% check="optimal-discriminator" points=1
-optimal_discriminator = check.optimal_discriminator(optimal_discriminator)
-
-# %% [markdown]
-# Three generators, one farther from the data than the other. **Before you run the next cell, what do you
-# expect** of the third curve?
-
-# %%
-x = np.linspace(-4, 6, 201)
-p_star = norm.pdf(x, 1, 0.8)
-for i, mean in enumerate((-1.5, 0.0, 1.0)):
-    D = optimal_discriminator(p_star, norm.pdf(x, mean, 0.8))
-    plt.plot(x, D, plots.LINES[i], color=plots.COLORS[i], label=f"$D^*$ for $p_g$ around {mean:g}")
-plt.plot(x, p_star, "k:", label="data $p^*$")
-plt.gca().set(xlabel="$x$", ylim=(-0.05, 1.4))
-plt.legend(ncols=2, fontsize=9)
-plots.show(
-    "The density of the data and three optimal discriminators. The farther the generator, the steeper D* "
-    "rises from 0 to 1; for a generator that equals the data it is one half everywhere."
-)
-
-# %% [markdown]
-# ## 2. How far from the end?
-#
-# At $D^*$ the value is $V(D^*, G) = -\log 4 + 2\, JSD(p^*, p_g)$, with the Jensen-Shannon divergence
-#
-# $$JSD(p, q) = \tfrac12 KL(p, m) + \tfrac12 KL(q, m), \qquad m = \tfrac12 (p + q), \qquad
-# KL(p, m) = \sum_x p(x) \log \frac{p(x)}{m(x)}.$$
-#
-# Write it for two discrete distributions, arrays of shape `(n,)` that sum to 1. A value with $p(x) = 0$ adds
-# nothing to $KL(p, m)$: $0 \log 0$ counts as 0.
-#
-# <details><summary>Hint</summary>
-#
-# Write $KL$ as a function of its own. `positive = p > 0` selects the values that count: `p[positive]`.
-#
-# </details>
-
-
-# %% exercise="jensen-shannon"
-def jensen_shannon(p, q):
-    """Return JSD(p, q), in nats, of two distributions p and q (n,), which may hold zeros."""
-    ### BEGIN SOLUTION
-
-    def kl(p, m):
-        positive = p > 0
-        return np.sum(p[positive] * np.log(p[positive] / m[positive]))
-
-    middle = (p + q) / 2
-    return 0.5 * kl(p, middle) + 0.5 * kl(q, middle)
-    ### END SOLUTION
-
-
-# %% check="jensen-shannon" points=2
-jensen_shannon = check.jensen_shannon(jensen_shannon)
-
-# %%
-p, q = np.array([0.5, 0.3, 0.2, 0.0]), np.array([0.1, 0.3, 0.2, 0.4])
-D = optimal_discriminator(p, q)
-value = np.sum(p[p > 0] * np.log(D[p > 0])) + np.sum(q[q > 0] * np.log(1 - D[q > 0]))
-print(f"V(D*, G) = {value:.4f}, -log 4 + 2 JSD = {-np.log(4) + 2 * jensen_shannon(p, q):.4f}")
-assert np.isclose(value, -np.log(4) + 2 * jensen_shannon(p, q))
-
-# %% [markdown]
-# ## 3. The loss of the discriminator
-#
-# The discriminator returns logits $a$, and $D = 1/(1 + e^{-a})$. It maximises the value of its minibatch, so
-# it *minimises*
-#
-# $$-\frac1m \sum_{i=1}^m \log D(x^{(i)}) - \frac1m \sum_{i=1}^m \log\big(1 - D(G(z^{(i)}))\big).$$
-#
-# The arguments are the logits of the data and of the fakes, each of shape `(m, 1)` (the two `m` may differ),
-# the result is one number. Use `ops` (`keras.ops`), and write it so that logits of 200 do no harm. It will be
-# compiled, for tensors that have no values yet: no NumPy, no `float()`, no `len()`.
-#
-# <details><summary>Hint</summary>
-#
-# `ops.softplus(a)` is $\log(1 + e^a)$. Which of $\log D$ and $\log(1 - D)$ is $-\log(1 + e^{a})$?
-#
-# </details>
-
-
-# %% exercise="discriminator-loss"
-def discriminator_loss(real_logits, fake_logits):
-    """Return minus V(D, G) over a minibatch: logits (m, 1) of data and of fakes in, one number out."""
-    ### BEGIN SOLUTION
-    return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
-    ### END SOLUTION
-
-
-# %% check="discriminator-loss" points=2
-discriminator_loss = check.discriminator_loss(discriminator_loss)
-
-# %% [markdown]
-# ## 4. What the generator feels
-#
-# For the generator there are two losses. For one fake with the logit $a$ they are $\log(1 - D)$, that of the
-# minimax game, and $-\log D$, the non-saturating one. Write their derivatives with respect to $a$ in closed
-# form.
-#
-# The argument is an array of logits (any shape), the result a tuple of two arrays of this shape: first for
-# $\log(1 - D)$, then for $-\log D$. Use NumPy and SciPy.
-#
-# <details><summary>Hint</summary>
-#
-# $D' = D (1 - D)$ (lesson 01). The chain rule does the rest; the results are short. `expit` is the sigmoid,
-# without overflow.
-#
-# </details>
-
-
-# %% exercise="generator-gradients"
-def generator_gradients(fake_logits):
-    """Return d log(1 - D) / da and d (-log D) / da for each logit a."""
-    ### BEGIN SOLUTION
-    return -expit(fake_logits), -expit(-fake_logits)
-    ### END SOLUTION
-
-
-# %% check="generator-gradients" points=2
-generator_gradients = check.generator_gradients(generator_gradients)
-
-# %%
-for D in (0.5, 0.1, 0.001):
-    minimax, non_saturating = generator_gradients(np.array([np.log(D / (1 - D))]))
-    print(f"D(G(z)) = {D:5}: minimax {minimax[0]:.3f}, non-saturating {non_saturating[0]:.3f}")
-
-# %% [markdown]
-# **Look at** the last line: a fake that is recognised for sure. The lab goes on with the non-saturating loss:
-
-
-# %%
-def generator_loss(fake_logits):
-    """Mean of -log D(G(z)), from logits."""
-    return ops.mean(ops.softplus(-fake_logits))
-
-
-# %% [markdown]
-# ## 5. Modes hit
-#
-# The data is a ring of eight Gaussian clouds. Does a generator produce all of them? A point is **good** if
-# its distance to the nearest centre is smaller than `radius`. A centre is **hit** if it is the nearest one
-# for good points, and these are at least 1 % of *all* points.
+# The data is the lecture's ring of eight Gaussian clouds. A point is **good** if its distance to the nearest
+# centre is smaller than `radius`. A centre is **hit** if it is the nearest one for good points, and these are
+# at least 1 % of *all* points.
 #
 # `points` has the shape `(n, 2)`, `centres` `(c, 2)`. Return the number of centres that are hit, and the
 # share of good points. Use NumPy.
@@ -220,54 +55,445 @@ def modes_hit(points, centres, radius):
     ### END SOLUTION
 
 
-# %% check="modes-hit" points=3
+# %% check="modes-hit" points=2
 modes_hit = check.modes_hit(modes_hit)
+
+# %% [markdown]
+# Three sets. **Before you run the next cell, what do you expect** of the two numbers for each?
 
 # %%
 SPREAD = 0.1
 angles = np.pi / 4 * np.arange(8)
 centres = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 ring = data.eight_gaussians(20_000, spread=SPREAD, seed=1)[0].astype("float32")
-one_cloud = centres[0] + SPREAD * np.random.default_rng(1).normal(size=(2000, 2))
-for name, points in {"data": ring[:2000], "one cloud": one_cloud}.items():
+rng = np.random.default_rng(1)
+turn, radius = rng.uniform(0, 2 * np.pi, 2000), rng.normal(2, 0.3, 2000)
+closed = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=1)
+sets = {
+    "data": ring[:2000],
+    "one cloud": centres[0] + SPREAD * rng.normal(size=(2000, 2)),
+    "closed ring": closed,
+}
+for name, points in sets.items():
     hit, good = modes_hit(points, centres, 3 * SPREAD)
-    print(f"{name:9}: {hit} modes hit, {good:.1%} good")
+    print(f"{name:11}: {hit} modes hit, {good:.1%} good")
 
 # %% [markdown]
-# ## 6. One step of the training
+# Two numbers for two failures: *one cloud* is a perfect collapse, good and without variety. The *closed ring*
+# hits every mode, and most of its points lie between the clouds.
 #
-# Write one iteration of Goodfellow's algorithm with $k = 1$:
+# ## 2. Derive it: what other losses want
 #
-# 1. $D$: make fakes of the noise `z_d`, compute `discriminator_loss` of the logits of `x` and of the fakes,
-#    and update $\theta_d$ with `d_optimizer`.
-# 2. $G$: make new fakes, of the noise `z_g`, ask the discriminator *that has just been updated*, compute
-#    `generator_loss`, and update $\theta_g$ with `g_optimizer`.
+# Two losses without a logarithm are in wide use. In both $D(x)$ is any real number, wanted at 1 for data and
+# at $-1$ for fakes. $D$ minimises
 #
-# Return both losses, `(d_loss, g_loss)`. Gradients come from `tf.GradientTape`; an optimizer is used with
-# `optimizer.apply(gradients, variables)`, and a network's $\theta$ is its `trainable_variables`. Call the
-# networks with `training=True` (here no layer needs it; batch normalisation would). The step will be
-# compiled: no NumPy, no `float()`.
+# $$\text{least squares:}\quad \mathbb E_{x \sim p^*} (D(x) - 1)^2 + \mathbb E_{x \sim p_g} (D(x) + 1)^2,$$
+#
+# $$\text{hinge:}\quad \mathbb E_{x \sim p^*} \max(0, 1 - D(x)) + \mathbb E_{x \sim p_g} \max(0, 1 + D(x))$$
+#
+# (Mao et al., 2017; Lim & Ye, 2017). As in section 2 of the lecture, $D$ may be any function, so the best
+# $d = D(x)$ can be found for each $x$ on its own. Find both on paper. Then write them: the arguments are the
+# two densities at the same places, arrays of one shape; return the tuple (least squares, hinge) of two arrays
+# of this shape. Where several $d$ are equally good, take the one that is nearest to 0. Use NumPy.
+#
+# <details><summary>Hint 1</summary>
+#
+# Write what is minimised at one $x$, as a function of $d$, and draw it for $p^* = 3$, $p_g = 1$ and for
+# $p^* = 1$, $p_g = 3$.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# A sum of squares has its minimum where the derivative is 0. The hinge's drawing is a line with two
+# kinks: where can its lowest point be? Which of the two densities decides? And when are all points equal, for
+# each loss?
+#
+# </details>
+
+
+# %% exercise="optimal-outputs"
+def optimal_outputs(p_star, p_g):
+    """Return the best D for least squares and for the hinge, from the densities p_star and p_g."""
+    ### BEGIN SOLUTION
+    total = p_star + p_g
+    empty = total == 0
+    least_squares = np.where(empty, 0, (p_star - p_g) / np.where(empty, 1, total))
+    return least_squares, np.sign(p_star - p_g)
+    ### END SOLUTION
+
+
+# %% check="optimal-outputs" points=3
+optimal_outputs = check.optimal_outputs(optimal_outputs)
+
+# %% [markdown]
+# The two densities of the lecture. Its $D^*$ runs from 0 to 1; drawn is $2 D^* - 1$. **Before you run the
+# next cell, what do you expect**: where do the three curves cross 0?
+
+# %%
+x = np.linspace(-6, 6, 601)
+p_star, p_g = norm.pdf(x, 1, 0.8), norm.pdf(x, -1, 1.2)
+least_squares, hinge = optimal_outputs(p_star, p_g)
+plt.plot(x, p_star, "k:", label="data $p^*$")
+plt.plot(x, p_g, "-.", color="0.5", label="generator $p_g$")
+plt.plot(x, least_squares, color=plots.COLORS[0], linewidth=4, alpha=0.4, label="least squares")
+plt.plot(x, 2 * p_star / (p_star + p_g) - 1, "--", color=plots.COLORS[1], label="$2 D^* - 1$")
+plt.plot(x, hinge, color=plots.COLORS[2], label="hinge")
+plt.gca().set(xlabel="$x$", ylabel="$D(x)$", ylim=(-1.2, 1.7))
+plt.legend(ncols=2, fontsize=9, loc="upper left")
+plots.show(
+    "The optimal outputs of three losses, with both densities. The curve of least squares and twice D* minus "
+    "one lie on each other and rise smoothly; the hinge jumps from -1 to 1 where the densities cross, and "
+    "back far to the right."
+)
+dx = x[1] - x[0]
+lowest = np.sum(p_star * np.maximum(0, 1 - hinge) + p_g * np.maximum(0, 1 + hinge)) * dx
+print(
+    f"the hinge's lowest loss {lowest:.4f}, 2 x the common area {2 * np.minimum(p_star, p_g).sum() * dx:.4f}"
+)
+assert np.isclose(lowest, 2 * np.minimum(p_star, p_g).sum() * dx)
+
+# %% [markdown]
+# All three cross 0 where $p^* = p_g$: at the end of the game no $D$ can do better than 0. But the best $D$ of
+# the hinge says only on which side more data lies, not how much more; and its lowest loss is twice the area
+# that both densities have in common. For two densities without overlap this is 0 at any distance. Changing
+# the loss did not mend what the lecture found.
+#
+# ## 3. Derive it: what the Wasserstein distance tells each sample
+#
+# In one dimension the best way to move one sample onto another of the same size $n$ is to pair them in order,
+# the smallest with the smallest, and so on. The **Wasserstein distance** is the mean of the distances in
+# these pairs.
+#
+# Let the fakes be the parameters: find the derivative of the distance by each fake on paper. Return the tuple
+# (distance, slopes); `slopes[i]` is the derivative by `fake[i]`, in the order in which the fakes are given.
+# Where the two of a pair are equal the distance has a kink: let the slope be 0 there. No two fakes
+# are equal.
+#
+# <details><summary>Hint 1</summary>
+#
+# When one fake moves a little, the order stays as it is, and so do the pairs. In which term of the mean does
+# this fake stand?
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# `order = np.argsort(fake)` are the positions of the smallest, the next, ... so `fake[order]` is sorted. With
+# slopes `s` for the sorted fakes, at which positions do they belong? An array can be filled at chosen
+# positions.
+#
+# </details>
+
+
+# %% exercise="wasserstein"
+def wasserstein(x, fake):
+    """Return the distance of the samples x (n,) and fake (n,), and its derivative by each fake (n,)."""
+    ### BEGIN SOLUTION
+    order = np.argsort(fake)
+    gap = fake[order] - np.sort(x)
+    slopes = np.empty(len(fake))
+    slopes[order] = np.sign(gap) / len(fake)
+    return np.mean(np.abs(gap)), slopes
+    ### END SOLUTION
+
+
+# %% check="wasserstein" points=3
+wasserstein = check.wasserstein(wasserstein)
+
+# %% [markdown]
+# The data is two clouds, the fakes begin far to the left of both. Each fake walks down its slope. **Before
+# you run the next cell, what do you expect**: do all fakes end in the nearer cloud?
+
+# %%
+rng = np.random.default_rng(2)
+n = 200
+x = np.concatenate([rng.normal(-1, 0.3, n // 2), rng.normal(3, 0.3, n // 2)])
+way = [rng.normal(-6, 0.5, n)]
+for _ in range(240):
+    _, slopes = wasserstein(x, way[-1])
+    way.append(way[-1] - 0.05 * n * slopes)  # each step is 0.05 long, however far it is
+edges, shifts = np.linspace(-14, 8, 111), np.arange(0, 8.5, 0.5)
+in_boxes = [np.histogram(x - shift, edges)[0] / n for shift in shifts]
+
+
+def jsd(p, q):
+    return (entropy(p, (p + q) / 2) + entropy(q, (p + q) / 2)) / 2
+
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+left.plot(shifts, [wasserstein(x, x - shift)[0] for shift in shifts], "o-", markersize=4, label="Wasserstein")
+left.plot(
+    shifts, [jsd(p, in_boxes[0]) for p in in_boxes], "s--", markersize=4, label="Jensen-Shannon, in boxes"
+)
+left.set(xlabel="shift of the fakes from the data", ylabel="distance")
+left.legend(fontsize=9)
+right.plot(np.array(way)[:, ::10], color=plots.COLORS[2], linewidth=0.7)
+right.plot(np.full(n, 245), x, "k_", markersize=6)
+right.set(xlabel="step", ylabel="$x$", title="the way of 20 fakes; data at the right")
+plots.show(
+    "Left: against the shift the Wasserstein distance is a straight line, the Jensen-Shannon divergence "
+    "rises, dips and stays at log 2. Right: twenty fakes rise side by side from minus 6; half of them stop "
+    "at the cloud around minus 1, the others go on to the cloud around 3."
+)
+print(f"distance at the start {wasserstein(x, way[0])[0]:.2f}, at the end {wasserstein(x, way[-1])[0]:.3f}")
+assert wasserstein(x, way[-1])[0] < 0.05
+
+# %% [markdown]
+# **Look at** the right panel: half of the fakes go through the first cloud to the second. Each has a partner
+# of its own, so no cloud is left out. A Wasserstein GAN has to *learn* this direction with a critic, from
+# minibatches: what it reaches is not as clean.
+#
+# ## 4. Two players: one step of the game
+#
+# The smallest game of the lecture, with a penalty on $D$ as in exercise 5: the generator moves $\theta$ to
+# make $V = \theta \varphi$ small, the discriminator moves $\varphi$ to make
+# $V - \frac\gamma2 \varphi^2$ large. Each makes a gradient step with the rate $\varepsilon$ (`rate`).
+#
+# - `alternate=False`: both move at the same time, each from the old values of both.
+# - `alternate=True`: $D$ moves first, and $G$ answers the new $\varphi$, as in Goodfellow's algorithm.
+#
+# Return the new `(theta, phi)`. They may be numbers or arrays of one shape (many games at once).
 #
 # <details><summary>Hint</summary>
 #
-# `with tf.GradientTape() as tape:` records what is computed inside; `tape.gradient(loss, variables)` comes
-# after it. What must be inside the second tape, so that the gradient reaches the generator?
+# The new $\varphi$ is the same in both cases. Write $V - \frac\gamma2 \varphi^2$ and take its derivative by
+# $\varphi$. Which $\varphi$ stands in the derivative for $\theta$?
+#
+# </details>
+
+
+# %% exercise="game-step"
+def game_step(theta, phi, rate, gamma, alternate):
+    """Return (theta, phi) after one step: D ascends V - gamma/2 phi^2, G descends V = theta phi."""
+    ### BEGIN SOLUTION
+    new_phi = phi + rate * (theta - gamma * phi)
+    seen = new_phi if alternate else phi
+    return theta - rate * seen, new_phi
+    ### END SOLUTION
+
+
+# %% check="game-step" points=2
+game_step = check.game_step(game_step)
+
+# %% [markdown]
+# Three games of 200 steps from $(1, 0)$, with $\varepsilon = 0.1$. **Before you run the next cell, what do
+# you expect** of each: outwards, round, or inwards (the third one has $\gamma = 0.3$)? And where is the mean
+# of all its points?
+
+# %%
+games = {
+    "at the same time": {"gamma": 0.0, "alternate": False},
+    "alternating": {"gamma": 0.0, "alternate": True},
+    "alternating, with penalty": {"gamma": 0.3, "alternate": True},
+}
+figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.1))
+for ax, (name, options), color in zip(axes, games.items(), plots.COLORS):
+    path = [(1.0, 0.0)]
+    for _ in range(200):
+        path.append(game_step(*path[-1], 0.1, **options))
+    path = np.array(path)
+    mean = path.mean(axis=0)
+    ax.plot(*path.T, "-", color=color, linewidth=1)
+    ax.plot(*path[0], "o", color=color, label="start")
+    ax.plot(*mean, "kx", label="mean of the way")
+    ax.set(title=name, xlabel="$\\theta$", xlim=(-2.9, 2.9), ylim=(-2.9, 2.9), aspect="equal")
+    print(f"{name:25} distance from 0: end {np.hypot(*path[-1]):.2f}, mean {np.hypot(*mean):.2f}")
+axes[0].set_ylabel("$\\varphi$")
+axes[2].legend(fontsize=8, loc="upper right")
+plots.show(
+    "Three ways in the plane of theta and phi, all starting at (1, 0). Left: a spiral outwards. Middle: a "
+    "closed, almost round way. Right: a spiral inwards to the centre. A cross, the mean of the way, lies "
+    "near the centre in all three."
+)
+
+# %% [markdown]
+# The mean of the way is nearer to the solution than the end, where the players circle. With the penalty they
+# come to rest by themselves. In the middle something never changes at all: question 8 asks you to prove it.
+#
+# ## 5. Derive it: the gradient penalty of a quadratic discriminator
+#
+# $R_1$ is $\frac\gamma2$ times the mean of $\lVert \nabla_x a(x) \rVert^2$ over the data (lecture, section
+# 6). Let the logit be quadratic,
+#
+# $$a(x) = x^\top A x + b^\top x = \sum_{j, l} A_{jl}\, x_j x_l + \sum_j b_j x_j.$$
+#
+# On paper: write the vector $\nabla_x a(x)$, then the penalty, and its derivatives by the matrix $A$ and by
+# the vector $b$. $A$ need **not** be symmetric, and its entries are parameters of their own.
+#
+# Return three things: the penalty of the batch `x` `(m, d)`, the derivative by `A` `(d, d)` and by `b`
+# `(d,)`. NumPy is enough.
+#
+# <details><summary>Hint 1</summary>
+#
+# One $x_j$ stands in a row of $A$ and in a column. Check your $\nabla_x a$ with $d = 2$, written out.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# Call the slope $g = \nabla_x a$, one row for each sample. The penalty is a sum of squares $g_p^2$, so you
+# need the derivative of each $g_p$ by $A_{jl}$. It is not 0 for two values of $p$.
+#
+# </details>
+
+
+# %% exercise="r1-penalty"
+def r1_penalty(x, A, b, gamma):
+    """Return R1 of a(x) = x'Ax + b'x over the rows of x (m, d), and its derivatives by A and by b."""
+    ### BEGIN SOLUTION
+    g = x @ (A + A.T) + b
+    penalty = gamma / 2 * np.mean(np.sum(g**2, axis=1))
+    return penalty, gamma / len(x) * (g.T @ x + x.T @ g), gamma * g.mean(axis=0)
+    ### END SOLUTION
+
+
+# %% check="r1-penalty" points=4
+r1_penalty = check.r1_penalty(r1_penalty)
+
+# %% [markdown]
+# What does the penalty do by itself? A discriminator with a saddle at the wrong place, and 200 steps down
+# your derivatives on a cloud of data. **Before you run the next cell, what do you expect** of $A$ and $b$?
+
+# %%
+rng = np.random.default_rng(3)
+x = np.array([1.0, -0.5]) + 0.3 * rng.normal(size=(100, 2))
+A, b, slopes = np.array([[1.0, 2.0], [0.0, -1.0]]), np.array([1.0, 1.0]), []
+for _ in range(201):
+    _, of_matrix, of_vector = r1_penalty(x, A, b, 0.2)
+    slopes.append(np.linalg.norm(x @ (A + A.T) + b, axis=1).mean())
+    A, b = A - of_matrix, b - of_vector
+print(f"mean slope at the data: start {slopes[0]:.2f}, end {slopes[-1]:.3f}")
+print("A", A.round(2).tolist(), "b", b.round(2))
+assert slopes[-1] < 0.05 * slopes[0]
+
+# %% [markdown]
+# The discriminator became flat where the data is; the part of $A$ that cancels in $A + A^\top$ has no effect
+# on $a(x)$, so the penalty leaves it alone. The loss of the game pulls the other way. Where fakes and data
+# are equal nothing is left to gain, and a flat $D$ gives the generator no push: the players can rest.
+#
+# ## 6. Find the fault: a training step
+#
+# Somebody has written one iteration of Goodfellow's algorithm with $k = 1$. It should be:
+#
+# 1. $D$: make fakes of the noise `z_d`, compute its loss from the logits of `x` and of the fakes, and update
+#    $\theta_d$ with `d_optimizer`.
+# 2. $G$: make new fakes, of the noise `z_g`, ask the discriminator *that has just been updated*, compute its
+#    loss, and update $\theta_g$ with `g_optimizer`.
+# 3. Return both losses, `(d_loss, g_loss)`.
+#
+# `losses` is a pair of functions: `d_loss_of(real_logits, fake_logits)` and `g_loss_of(fake_logits)`. So the
+# step can be used with any loss; here are the lecture's, the hinge, and the faulty step.
+
+
+# %%
+def mean_softplus(logits):
+    return ops.mean(ops.softplus(logits))
+
+
+def mean_relu(values):
+    return ops.mean(ops.relu(values))
+
+
+LOSSES = {
+    "logarithm": (
+        lambda real, fake: mean_softplus(-real) + mean_softplus(fake),
+        lambda fake: mean_softplus(-fake),
+    ),
+    "hinge": (
+        lambda real, fake: mean_relu(1 - real) + mean_relu(1 + fake),
+        lambda fake: -ops.mean(fake),
+    ),
+}
+
+
+# %%
+def faulty_step(generator, discriminator, g_optimizer, d_optimizer, x, z_d, z_g, losses):
+    d_loss_of, g_loss_of = losses
+    with tf.GradientTape(persistent=True) as tape:  # persistent: tape.gradient may be called twice
+        real_logits = discriminator(x, training=True)
+        fake_logits = discriminator(generator(z_d, training=True), training=True)
+        d_loss = d_loss_of(fake_logits, real_logits)
+        g_loss = g_loss_of(fake_logits)
+    d_slopes = tape.gradient(d_loss, discriminator.trainable_variables)
+    g_slopes = tape.gradient(g_loss, generator.trainable_variables)
+    d_optimizer.apply(d_slopes, discriminator.trainable_variables)
+    g_optimizer.apply(g_slopes, generator.trainable_variables)
+    return d_loss, g_loss
+
+
+# %% [markdown]
+# It runs without an error. A good test has an answer that you know. Here are
+# three: after $D$'s update, with $G$ held still (rate 0), $D$ should tell data and fakes apart better than
+# before; how far $D$ moved should change what $G$ learns; and so should other noise `z_g`.
+
+
+# %%
+def perceptron(outputs):
+    hidden = [layers.Dense(128, activation="relu") for _ in range(2)]
+    return keras.Sequential([keras.Input((2,)), *hidden, layers.Dense(outputs)])
+
+
+def one_step(step, d_rate=0.1, g_rate=0.1, seed=1):
+    """Return D's gain, mean logit of data minus that of fakes, and all weights of G after one step."""
+    keras.utils.set_random_seed(1)
+    generator, discriminator = perceptron(2), perceptron(1)
+    g_optimizer, d_optimizer = (keras.optimizers.SGD(learning_rate=rate) for rate in (g_rate, d_rate))
+    x, z_d = ring[:256], np.random.default_rng(5).normal(size=(256, 2)).astype("float32")
+    z_g = np.random.default_rng(seed).normal(size=(256, 2)).astype("float32")
+
+    def margin():
+        return float(ops.mean(discriminator(x)) - ops.mean(discriminator(generator(z_d))))
+
+    before = margin()
+    step(generator, discriminator, g_optimizer, d_optimizer, x, z_d, z_g, LOSSES["logarithm"])
+    return margin() - before, np.concatenate([w.ravel() for w in generator.get_weights()])
+
+
+def three_tests(step):
+    print(f"D's margin grows by {one_step(step, g_rate=0.0)[0]:.3f}; should be more than 0")
+    for name, other in {"another rate of D": {"d_rate": 0.5}, "other noise z_g": {"seed": 2}}.items():
+        change = np.abs(one_step(step)[1] - one_step(step, **other)[1]).max()
+        print(f"{name} changes G's step: {change > 0}; should be True")
+
+
+three_tests(faulty_step)
+
+# %% [markdown]
+# There are **three** faults, one for each test. Write the step as it should be. Call the networks with
+# `training=True`, as above (here no layer needs it; batch normalisation would). The step will be compiled: no
+# NumPy, no `float()`. (Mend one fault, and run `three_tests` with your version in a cell of your own: what
+# changed?)
+#
+# <details><summary>Hint 1</summary>
+#
+# Compare the code with the three points above, word by word: the order of arguments, *new fakes*, *just been
+# updated*.
+#
+# </details>
+#
+# <details><summary>Hint 2</summary>
+#
+# A tape differentiates what was computed inside it, with the weights as they were then. So one tape is not
+# enough. And what must be inside the second one, so that the gradient reaches the generator?
 #
 # </details>
 
 
 # %% exercise="train-step"
-def train_step(generator, discriminator, g_optimizer, d_optimizer, x, z_d, z_g):
+def train_step(generator, discriminator, g_optimizer, d_optimizer, x, z_d, z_g, losses):
     """Update D with x (m, d) and z_d (m, k), then G with z_g (m, k); return (d_loss, g_loss)."""
     ### BEGIN SOLUTION
+    d_loss_of, g_loss_of = losses
     fake = generator(z_d, training=True)
     with tf.GradientTape() as tape:
         real_logits = discriminator(x, training=True)
-        d_loss = discriminator_loss(real_logits, discriminator(fake, training=True))
+        d_loss = d_loss_of(real_logits, discriminator(fake, training=True))
     theta_d = discriminator.trainable_variables
     d_optimizer.apply(tape.gradient(d_loss, theta_d), theta_d)
     with tf.GradientTape() as tape:
-        g_loss = generator_loss(discriminator(generator(z_g, training=True), training=True))
+        g_loss = g_loss_of(discriminator(generator(z_g, training=True), training=True))
     theta_g = generator.trainable_variables
     g_optimizer.apply(tape.gradient(g_loss, theta_g), theta_g)
     return d_loss, g_loss
@@ -278,281 +504,223 @@ def train_step(generator, discriminator, g_optimizer, d_optimizer, x, z_d, z_g):
 train_step = check.train_step(train_step)
 
 # %% [markdown]
-# ## 7. The average of the weights
+# ### The ring, from three seeds
 #
-# The two players circle around each other, and so do the weights of the generator. Their average over the
-# last steps is often better than the weights of any single step. It costs one line in each step:
-#
-# $$\bar\theta \leftarrow \beta\, \bar\theta + (1 - \beta)\, \theta$$
-#
-# `average` and `network` are two Keras models of the same form. Change every weight of `average` in place
-# (`weight.assign(value)`), leave `network` as it is, and return nothing. A model's `weights` is the list of
-# all its weights. This is compiled too: no NumPy. (In the lecture only those that are trained are averaged,
-# and the statistics of batch normalisation are counted anew; the networks here have none.)
-#
-# <details><summary>Hint</summary>
-#
-# `zip` walks along both lists at once.
-#
-# </details>
-
-
-# %% exercise="update-average"
-def update_average(average, network, beta):
-    """Move the weights of `average` towards those of `network`: the old ones count beta."""
-    ### BEGIN SOLUTION
-    for mean, weight in zip(average.weights, network.weights):
-        mean.assign(beta * mean + (1 - beta) * weight)
-    ### END SOLUTION
-
-
-# %% check="update-average" points=2
-update_average = check.update_average(update_average)
-
-# %% [markdown]
-# ### Your pieces together
-#
-# A generator and a discriminator for points in the plane, and a loop with your functions. `tf.function`
-# compiles a step.
+# A loop with your step; `tf.function` compiles it. Adam without momentum ($\beta_1 = 0$), the recipe that
+# found all eight clouds in the lecture, with both losses, three seeds each.
 
 
 # %%
-def perceptron(outputs):
-    hidden = [layers.Dense(128, activation="relu") for _ in range(2)]
-    return keras.Sequential([keras.Input((2,)), *hidden, layers.Dense(outputs)])
-
-
-def new_players(beta_1, rate=2e-3, seed=1):
-    """Return generator, discriminator, their optimisers, and a copy of the generator for the average."""
+def train(losses, seed, steps, m=256, rate=2e-3):
+    """Train on the ring; return 2000 samples, and the means of the two losses in the last 200 steps."""
     keras.utils.set_random_seed(seed)
-    generator, discriminator = perceptron(2), perceptron(1)
-    optimizers = [keras.optimizers.Adam(learning_rate=rate, beta_1=beta_1) for _ in range(2)]
-    for optimizer, network in zip(optimizers, (generator, discriminator)):
+    players = [perceptron(2), perceptron(1)]
+    optimizers = [keras.optimizers.Adam(learning_rate=rate, beta_1=0.0) for _ in players]
+    for optimizer, network in zip(optimizers, players):
         optimizer.build(network.trainable_variables)
-    average = keras.models.clone_model(generator)
-    average.set_weights(generator.get_weights())
-    return generator, discriminator, *optimizers, average
-
-
-# %%
-def train(beta_1, steps, m=256, report=5):
-    """Train on the ring; return the generator, its average, and the measures along the way."""
-    *players, average = new_players(beta_1)
 
     @tf.function(autograph=False)  # compiled as it stands
     def step():
         x = tf.gather(ring, tf.random.uniform((m,), 0, len(ring), "int32"))
         z_d, z_g = tf.random.normal((m, 2)), tf.random.normal((m, 2))
-        losses = train_step(*players, x, z_d, z_g)
-        update_average(average, players[0], 0.995)
-        return losses
+        return train_step(*players, *optimizers, x, z_d, z_g, losses)
 
-    log = []
-    for i in range(1, steps + 1):
-        losses = step()
-        if i % (steps // report) == 0:
-            points = ops.convert_to_numpy(players[0](z_test))
-            log.append((i, *(float(loss) for loss in losses), *modes_hit(points, centres, 3 * SPREAD)))
-    return players[0], average, log
+    history = [step() for _ in range(steps)]
+    return ops.convert_to_numpy(players[0](z_test)), np.mean(np.array(history[-200:]), axis=0)
 
 
 z_test = np.random.default_rng(2).normal(size=(2000, 2)).astype("float32")
 
 # %% [markdown]
-# **Before you run the next cell, what do you expect** of the two losses, when all goes well? (At the end of
-# the game $D = \frac12$: what are the losses then?)
+# **Before you run the next cell, what do you expect** of the two losses of the logarithm, when all goes well?
+# (At the end of the game $D = \frac12$: what are they then?)
 
 # %%
-steps = budget.pick(smoke=50, cpu=2000)
-generators = {}
-for beta_1 in (0.9, 0.0):
-    generator, average, log = train(beta_1, steps)
-    generators[f"beta_1 = {beta_1:g}"] = generator
-    print(f"Adam with beta_1 = {beta_1:g}\n step  d_loss  g_loss  modes  good")
-    for row in log:
-        print("{:5} {:7.2f} {:7.2f} {:6} {:5.0%}".format(*row))
-generators["beta_1 = 0, averaged"] = average
-print(f"at the end of the game: d_loss {np.log(4):.2f}, g_loss {np.log(2):.2f}")
+steps = budget.pick(smoke=30, cpu=2000)
+clouds, scores = {}, {}
+for name, losses in LOSSES.items():
+    for seed in budget.pick(smoke=[1], cpu=[1, 2, 3]):
+        clouds[name, seed], (d_loss, g_loss) = train(losses, seed, steps)
+        scores[name, seed] = modes_hit(clouds[name, seed], centres, 3 * SPREAD)
+        hit, good = scores[name, seed]
+        print(
+            f"{name:9} seed {seed}: d_loss {d_loss:5.2f}, g_loss {g_loss:5.2f}, {hit} modes, {good:.0%} good"
+        )
+print(f"logarithm, at the end of the game: d_loss {np.log(4):.2f}, g_loss {np.log(2):.2f}")
+for k in (1, 2):
+    missing = jsd(np.full(8, 1 / 8), np.append(np.full(8 - k, 1 / (8 - k)), np.zeros(k)))
+    print(f"the best D against a generator that only lacks {k} of 8 clouds: {np.log(4) - 2 * missing:.2f}")
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5), sharey=True)
-scores = {}
-for ax, (name, network) in zip(axes, generators.items()):
-    points = ops.convert_to_numpy(network(z_test))
-    hit, scores[name] = modes_hit(points, centres, 3 * SPREAD)
-    ax.plot(*ring[:800].T, ".", color="0.75", markersize=2)
-    ax.plot(*points[:800].T, ".", color=plots.COLORS[2], markersize=2)
+figure, axes = plt.subplots(2, 3, figsize=(7.2, 5.0), sharex=True, sharey=True)
+for ax, (key, points) in zip(axes.flat, clouds.items()):
+    ax.plot(*ring[:400].T, ".", color="0.75", markersize=2)
+    ax.plot(*points[:600].T, ".", color=plots.COLORS[2], markersize=2)
     ax.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
-    ax.set_title(f"{name}\n{hit} modes, {scores[name]:.0%} good", fontsize=9)
+    ax.set_title("{}, seed {}\n{} modes, {:.0%} good".format(*key, *scores[key]), fontsize=9)
 plots.show(
-    "Samples of three generators over the grey ring of data: trained with beta_1 = 0.9, with beta_1 = 0, "
-    "and the average of the second one's weights. The first lies together in one place, the others lie on "
-    "most of the clouds."
+    "Samples of six generators over the grey ring of data, above with the logarithm, below with the hinge, "
+    "three seeds each; above each its number of modes and its share of good samples."
 )
-runtime.result("lab_ring_good_averaged", scores["beta_1 = 0, averaged"], at_least=0.8)
+for name in LOSSES:
+    ends = np.array([score for (loss, _), score in scores.items() if loss == name])
+    runtime.result(f"lab_ring_good_{name}", ends[:, 1].mean(), at_least=0.8)
+    runtime.result(f"lab_ring_modes_{name}_worst_seed", ends[:, 0].min(), at_least=5)
 
 # %% [markdown]
-# **Look at** the losses of both runs. They do not tell which generator is better. Your measure does. And
-# compare its two numbers: almost all samples can be good while some clouds are never hit.
+# **Look at** the titles. Almost all samples are good everywhere, and still one seed may lack some clouds
+# (when this lab was written, two of them in the first run of the logarithm). This is mode collapse: judged by
+# its good share alone, it would be as good as the others. By the losses? The generator's says little. That of
+# a discriminator near its best is $\log 4 - 2\, JSD$, by the lecture's formula: it stays below $\log 4$ as
+# long as $D$ sees a difference, and the last lines say what two lonely clouds are worth. But it does not say
+# *which* difference; and a weak $D$ has $\log 4$, whatever the samples are.
 #
-# ## 8. The Fréchet distance
+# Does this show that the hinge is the better loss? Three seeds are few: if one run in three loses clouds
+# whatever the loss, three complete runs still happen with the chance $(2/3)^3$, about 0.3.
 #
-# For images there are no centres. One compares *features* of real and generated images, that is outputs of a
-# trained classifier's inner layer. Fit a Gaussian to each set, with means $\mu$ and covariances $\Sigma$
-# (divided by $n - 1$, as `np.cov` does). The squared Fréchet distance of the two is
+# ## 7. A knob: truncated noise
 #
-# $$\lVert \mu_a - \mu_b \rVert^2 + \operatorname{tr}\left(\Sigma_a + \Sigma_b - 2\, (\Sigma_a
-# \Sigma_b)^{1/2}\right).$$
+# A trained generator still has an input that you choose. Noise far from 0 is rare in training, and its
+# samples are often the strange ones. So one draws normal numbers, and draws each number whose absolute value
+# exceeds a `limit` **again**, until none does: fewer surprises, clearer samples (the *truncation trick* of
+# Brock, Donahue & Simonyan, 2019).
 #
-# The arguments have the shapes `(n, d)` and `(m, d)`, one row an image; return one real number. The root is
-# that of a matrix, $R R = \Sigma_a \Sigma_b$.
+# Return such numbers, shape `(n, d)`, all drawn from `rng`.
 #
 # <details><summary>Hint</summary>
 #
-# `np.cov(a, rowvar=False)` takes columns as variables. `scipy.linalg.sqrtm` is the root of a matrix;
-# rounding may give it a tiny imaginary part, so keep `.real`. Another way: the trace of the root is the sum
-# of the roots of the eigenvalues of $\Sigma_a \Sigma_b$ (`np.linalg.eigvals`). Those are real and not
-# negative, but for rounding.
+# `z[far] = ...` with a mask `far` changes only the numbers that are too large. How many new ones does it
+# need? And what if one of the new ones is too large again?
 #
 # </details>
 
 
-# %% exercise="frechet-distance"
-def frechet_distance(a, b):
-    """Return the squared Fréchet distance of Gaussians fitted to a (n, d) and b (m, d)."""
+# %% exercise="truncated-normal"
+def truncated_normal(n, d, limit, rng):
+    """Return normal numbers (n, d) from rng; each is drawn again until it lies within the limit."""
     ### BEGIN SOLUTION
-    difference = a.mean(axis=0) - b.mean(axis=0)
-    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    eigenvalues = np.linalg.eigvals(cov_a @ cov_b).real
-    trace_of_root = np.sum(np.sqrt(np.maximum(eigenvalues, 0)))
-    return float(difference @ difference + np.trace(cov_a) + np.trace(cov_b) - 2 * trace_of_root)
+    z = rng.normal(size=(n, d))
+    while np.any(np.abs(z) > limit):
+        far = np.abs(z) > limit
+        z[far] = rng.normal(size=np.sum(far))
+    return z
     ### END SOLUTION
 
 
-# %% check="frechet-distance" points=3
-frechet_distance = check.frechet_distance(frechet_distance)
+# %% check="truncated-normal" points=2
+truncated_normal = check.truncated_normal(truncated_normal)
 
 # %% [markdown]
 # ### Judge a generator of digits
 #
-# The generator of the lecture, with the weights that ship with the course. Its noise has two parts: 16 normal
-# numbers, and one of ten categories. The judge is lesson 06's LeNet; the features are the 84 outputs of its
-# layer F6.
+# The generator of the lecture, with the weights that ship with the course, and your noise for its 16 normal
+# numbers; the category of each digit is drawn as in training. The yardstick is the same in lessons 10 to 13:
+# the judge is lesson 06's LeNet, the reference a random half of the test digits, and each line is the mean
+# over several draws; the distance has its standard deviation beside it. *Real digits* are from the
+# other half. **Before you run the next cell, what do you expect**: which limit is the best?
 
 
 # %%
-def conv_generator(latent=26, channels=32):
-    kernel = {"kernel_size": 4, "strides": 2, "padding": "same"}
-    return keras.Sequential(
-        [
-            keras.Input((latent,)),
-            layers.Dense(7 * 7 * channels, use_bias=False),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Reshape((7, 7, channels)),
-            layers.Conv2DTranspose(channels // 2, use_bias=False, **kernel),
-            layers.BatchNormalization(),
-            layers.ReLU(),
-            layers.Conv2DTranspose(1, activation="sigmoid", **kernel),
-        ]
-    )
+model = networks.convolutional_generator(26)
+networks.load_weights(model, "gan")
 
 
-digits_generator = conv_generator()
-networks.load_weights(digits_generator, "gan")
-z_normal = np.random.default_rng(3).normal(size=(2000, 16))
-z_kind = 4.0 * np.eye(10)[np.arange(2000) % 10]
-z = np.concatenate([z_normal, z_kind], axis=1).astype("float32")
-fakes = np.concatenate([ops.convert_to_numpy(digits_generator(z[i : i + 500])) for i in range(0, 2000, 500)])
-print("weights: shipped with the course; samples", fakes.shape)
+def truncated(limit):
+    """Return a function draw(n, rng) that gives n digits from truncated noise."""
+
+    def draw(n, rng):
+        kinds = 4.0 * np.eye(10)[rng.integers(10, size=n)]
+        z = np.concatenate([truncated_normal(n, 16, limit, rng), kinds], axis=1)
+        return model.predict(z.astype("float32"), batch_size=500, verbose=0)
+
+    return draw
+
 
 # %%
-judge = networks.lenet()
-looks = keras.Model(judge.layers[0].input, [judge.get_layer(name).output for name in ("F6", "output")])
+effort = budget.pick(smoke={"samples": 500, "draws": 2}, cpu={})  # in cpu the yardstick's own
+rows = {"real digits": yardstick.measure(yardstick.real_digits, **effort)}
+rows["GAN of lesson 11"] = yardstick.measure(networks.gan(), **effort)
+for limit in (2.0, 1.0, 0.5, 0.1):
+    rows[f"  limit {limit:g}"] = yardstick.measure(truncated(limit), **effort)
+yardstick.table(rows)
 
+# %%
+real, whole, narrow = (rows[name] for name in ("real digits", "GAN of lesson 11", "  limit 0.1"))
+runtime.result("lab_frechet_real", real.frechet)
+runtime.result("lab_frechet_generated", whole.frechet)
+runtime.result("lab_confident_generated", whole.confident, at_least=0.85)
+runtime.result("lab_frechet_truncated", narrow.frechet)
+runtime.result("lab_confident_truncated", narrow.confident)
+assert real.frechet < whole.frechet < narrow.frechet
+assert whole.confident < narrow.confident
 
-def look(images):
-    """Return features (n, 84) and class probabilities (n, 10) of images (n, 28, 28, 1)."""
-    parts = [looks(images[i : i + 500]) for i in range(0, len(images), 500)]
-    return [np.concatenate([ops.convert_to_numpy(part) for part in column]) for column in zip(*parts)]
-
-
-test = data.mnist().x_test[:4000, :, :, None].astype("float32") / 255
-test = test[np.random.default_rng(4).permutation(4000)]
-reference, _ = look(test[:2000])
+# %%
+images = [truncated(limit)(16, np.random.default_rng(6)) for limit in (9.0, 1.0, 0.1)]  # 9: the whole noise
+plots.image_grid(np.concatenate(images), columns=16, scale=0.5)
+plots.show(
+    "Three rows of sixteen digits, the same categories in each. Above, from the whole noise: different "
+    "hands, some digits hard to read. In the middle with limit 1, clearer. Below with limit 0.1: digits of "
+    "one category are nearly the same image."
+)
 
 # %% [markdown]
-# Now your measure on several sets. **Before you run the next cell, what do you expect**: which of them is
-# nearest to the reference, which farthest?
-
-# %%
-sets = {
-    "other real digits": test[2000:],
-    "generated digits": fakes,
-    "half of the classes": test[2000:][look(test[2000:])[1].argmax(axis=1) < 5],
-    "one digit, 2000 times": np.repeat(test[2000:2001], 2000, axis=0),
-    "noise": np.random.default_rng(5).uniform(size=(2000, 28, 28, 1)).astype("float32"),
-}
-distances = {}
-for name, images in sets.items():
-    features, probabilities = look(images)
-    distances[name] = frechet_distance(features, reference)
-    sure = np.mean(probabilities.max(axis=1) > 0.9)
-    print(f"{name:22} Fréchet distance {distances[name]:8.1f}, judge is sure of {sure:.0%}")
-runtime.result("lab_frechet_real", distances["other real digits"])
-runtime.result("lab_frechet_generated", distances["generated digits"])
-assert min(distances, key=distances.get) == "other real digits"
-assert distances["generated digits"] < distances["half of the classes"] < distances["one digit, 2000 times"]
-
-# %%
-plots.image_grid(fakes[:30], columns=10, scale=0.7)
-plots.show("Thirty generated digits: most are readable, in many hands, a few are between two digits.")
-
-# %% [markdown]
-# **Look at** the last column for the set with one digit, and at its distance.
+# **Look at** the first and the third column of the table. The smaller the limit, the surer the judge; and the
+# larger the distance to real digits, since the digits of one category become alike (last row of the figure).
+# So no limit is the best one: it depends on what the digits are for. And whoever compares two generators by
+# the share of confident samples alone may only have found out whose noise is truncated.
 
 # %% [markdown] question="judging" points=3
-# **Question 9.** Look back at the whole lab.
+# **Question 8.** Look back at the whole lab.
 #
-# 1. In exercise 4, write the ratio of the two derivatives as a function of $D$. What follows for a generator
-#    whose fakes have $D(G(z)) = 0.001$? And why do both losses nevertheless have the same aim?
-# 2. A friend shows you the losses of her GAN: both flat, near $\log 4$ and $\log 2$. "It has converged." What
-#    do you ask to see, and what could be wrong?
+# 1. In exercise 4, alternating and without a penalty, show that
+#    $\theta^2 + \varphi^2 + \varepsilon \theta \varphi$ is the same after every step. What does it mean for
+#    the way, and for a friend who waits until her players come to rest?
+# 2. Another friend shows you the losses of her GAN: both flat, near $\log 4$ and $\log 2$. "It has
+#    converged." What do you ask to see, and what could be wrong?
 # 3. The judge is sure of a generator's samples in 99 of 100 cases. Give two bad generators for which this is
-#    true, and say which measure finds each of them out.
+#    true, and say which column of the yardstick finds each of them out. Which bad one does no column find?
 #
 # <!-- BEGIN SOLUTION -->
-# 1. The ratio is $D / (1 - D)$, minimax over non-saturating. At $D = 0.001$ the minimax loss gives a gradient
-#    a thousand times smaller: with plain SGD the generator hardly moves just when it is worst. Both losses
-#    fall when $D(G(z))$ grows, and both are at rest when $p_g = p^*$, $D = \frac12$. For one fake only the
-#    size of the gradient differs; in a minibatch the two losses give different weights to the fakes, so the
-#    direction for $\theta_g$ differs too.
+# 1. Let $\varphi' = \varphi + \varepsilon \theta$ and $\theta' = \theta - \varepsilon \varphi'$. Then
+#    $\theta'^2 + \varepsilon \theta' \varphi' = \theta' (\theta' + \varepsilon \varphi') = \theta' \theta$,
+#    and this is $\theta^2 - \varepsilon \theta \varphi'$. Add $\varphi'^2$ on both sides; on the right stands
+#    $\theta^2 + \varphi' (\varphi' - \varepsilon \theta) = \theta^2 + \varphi' \varphi$, which is
+#    $\theta^2 + \varphi^2 + \varepsilon \theta \varphi$. For $\varepsilon < 2$ the places where this sum has
+#    one value are an ellipse: the players stay on it for ever, neither outwards nor inwards. She waits in
+#    vain; a penalty, a falling rate, or the average of the way helps.
 # 2. The samples, and measures of them beside those of real data: share of good samples, modes or classes hit,
 #    Fréchet distance, for several seeds. Losses compare the two players with each other only. A discriminator
-#    that is too weak to tell anything apart gives the same two numbers, whatever the generator makes.
-# 3. A generator that repeats one good digit: the entropy of the classes is 0, and the Fréchet distance is
-#    large. A generator that makes one form of each of the ten digits: the entropy is $\log 10$, but the
-#    Fréchet distance (the covariances) is large. One that copies training images is found out by none of the
+#    that is too weak to tell anything apart gives the same two numbers, whatever the generator makes. One can
+#    also train a fresh discriminator on her samples: what does it reach?
+# 3. A generator that repeats one good digit: the smallest class has the share 0, and the Fréchet distance is
+#    large. A generator that makes one form of each of the ten digits: the shares are right, but the Fréchet
+#    distance (its covariances) is large. One that copies training images is found out by none of the
 #    three; compare its samples with their nearest training images.
 # <!-- END SOLUTION -->
 
 # %% [markdown]
 # ## Going further
 #
-# - **More seeds.** Train on the ring with five seeds and several values of $\beta_1$. How often does each
-#   collapse? How much of this is chance?
-# - **The minimax loss.** Replace `generator_loss` by $\log(1 - D)$ on the ring, with Adam and with plain SGD.
-#   Adam divides the gradient by its size: how much of the saturation does it hide?
-# - **$k$ steps.** Let the discriminator take five steps for one of the generator. Compare after equal time.
-# - **A gradient penalty.** Add $\frac\gamma2\, \mathbb E_{x \sim p^*} \lVert \nabla_x a(x) \rVert^2$ to the
-#   discriminator's loss (a tape inside the tape; Mescheder et al., 2018). Which $\gamma$ helps on the ring?
-# - **Another data set.** Train the generator of exercise 8 on the clothes of
+# - **Momentum in the game.** Add a momentum of 0.5 to both players of exercise 4, alternating. What becomes
+#   of the closed way? And with $-0.3$?
+# - **More seeds.** Train on the ring with ten seeds and several values of $\beta_1$. How often are clouds
+#   missing? How much of this is chance?
+# - **The gradient penalty** on the ring: a tape inside the tape, as in the lecture. Which $\gamma$ helps?
+# - **A critic.** Replace both losses by those of a Wasserstein GAN, and keep the critic's slope small by a
+#   penalty on its gradient. Is its loss a better sign of the samples than those of the table?
+# - **Least squares** as a third loss of the ring, and $k = 5$ steps of $D$ for one of $G$. Compare after
+#   equal time.
+# - **Another data set.** Train the lecture's generator on the clothes of
 #   `keras.datasets.fashion_mnist.load_data()`. Who could be the judge?
 #
 # **References:** I. Goodfellow et al. (2014), *Generative adversarial nets*,
-# [arXiv:1406.2661](https://arxiv.org/abs/1406.2661). M. Heusel et al. (2017), *GANs trained by a two
-# time-scale update rule converge to a local Nash equilibrium*,
-# [arXiv:1706.08500](https://arxiv.org/abs/1706.08500). L. Mescheder, A. Geiger, S. Nowozin (2018), *Which
+# [arXiv:1406.2661](https://arxiv.org/abs/1406.2661). X. Mao et al. (2017), *Least squares generative
+# adversarial networks*, [arXiv:1611.04076](https://arxiv.org/abs/1611.04076). J. H. Lim, J. C. Ye (2017),
+# *Geometric GAN*, [arXiv:1705.02894](https://arxiv.org/abs/1705.02894). M. Arjovsky, S. Chintala, L. Bottou
+# (2017), *Wasserstein generative adversarial networks*,
+# [arXiv:1701.07875](https://arxiv.org/abs/1701.07875). L. Mescheder, A. Geiger, S. Nowozin (2018), *Which
 # training methods for GANs do actually converge?*, [arXiv:1801.04406](https://arxiv.org/abs/1801.04406).
+# A. Brock, J. Donahue, K. Simonyan (2019), *Large scale GAN training for high fidelity natural image
+# synthesis*, [arXiv:1809.11096](https://arxiv.org/abs/1809.11096).
 #
 # Back to the lecture: [`../notebooks/11_gan.ipynb`](../notebooks/11_gan.ipynb).

@@ -14,14 +14,22 @@
 # known, train it in one dimension, in two and on MNIST, see how it fails, and measure how good its digits
 # are.
 #
+# **You need** lessons 03 to 06 (cross-entropy, Adam, batch normalisation, convolution) and from lesson 10 the
+# Kullback-Leibler divergence $KL$. Symbols are those of the table of [notation](01_neurons.ipynb#Notation),
+# but for three of the field's own: $k$ counts the steps of the discriminator, $z$ is noise, and in section 2
+# $m$ is a density, elsewhere the size of a batch.
+#
 # **After this lesson you can**
 #
 # - write the value $V(D, G)$ of the game and derive the optimal discriminator;
 # - say why $V = -\log 4$ at the end, and what this has to do with the Jensen-Shannon divergence;
 # - write Goodfellow's algorithm as a `keras.Model` with its own `train_step`;
 # - explain why the generator is not trained with the loss of the minimax game;
-# - recognise mode collapse, measure it, and try what may help;
+# - tell two failures apart, players that never come to rest and mode collapse, measure both, and try what
+#   may help;
 # - judge generated images by numbers: confidence, classes, Fréchet distance.
+#
+# **Time to study:** about four hours, with a pause after section 5.
 
 # %%
 from nnlabs import animation, data, networks, plots, runtime, training
@@ -43,8 +51,11 @@ from scipy.stats import gaussian_kde, norm
 # %% [markdown]
 # ## 1. Two players
 #
-# We have observations $x$ of an unknown distribution $p^*$, images for example, and want more of them. Two
-# networks are trained together.
+# We have observations $x$ of an unknown distribution $p^*$, images for example, and want more of them. Why
+# not estimate $p^*$ first, as in statistics? A *parametric* family that one can write down, such as a
+# Gaussian, is too simple for images: most of what it draws looks like none. A *nonparametric* estimate, such
+# as a histogram, needs data in every box: with ten boxes for each of the 784 pixels of a digit there are
+# $10^{784}$ boxes. A GAN estimates no density. It learns to draw. Two networks are trained together.
 #
 # - The **generator** $G$ takes noise $z \sim p_z$, often Gaussian or uniform, and makes $G(z)$ of it. The
 #   distribution of $G(z)$ is called $p_g$. It should become $p^*$.
@@ -260,11 +271,20 @@ plots.show(
 # again. Now look at the right panel, far from the middle. Where the two densities hardly overlap, the value
 # is flat: $JSD$ is $\log 2$ at any distance. A perfect discriminator gives the generator no direction there.
 # Section 5 comes back to this (Arjovsky & Bottou, 2017).
+#
+# There is a distance without this fault. The **Wasserstein distance** is the smallest mean distance by which
+# probability must be moved to turn $p_g$ into $p^*$ (section 4 computes it). Between $p^*$ and the same
+# density shifted by $s$ it is $|s|$: its slope never vanishes, however far apart the two are. The
+# *Wasserstein GAN* (Arjovsky, Chintala & Bottou, 2017) has a **critic** $f$ in place of $D$, a network with
+# any real output. It maximises $\mathbb E_{x \sim p^*} f(x) - \mathbb E_{z \sim p_z} f(G(z))$, but must not
+# be steeper than 1 anywhere; the best such critic attains the distance. In the lab you compute it, with the
+# direction that it gives to each sample.
 
 # %% [markdown]
 # ## 3. Goodfellow's algorithm
 #
-# Of $p^*$ we have only data, and of $p_g$ only samples. Goodfellow et al. (2014) alternate: $k$ gradient
+# Of $p^*$ we have only data, and of $p_g$ only samples. So the expectations in $V$ become means over samples
+# (the slides write sums, which have the same optimum). Goodfellow et al. (2014) alternate: $k$ gradient
 # steps of $D$, one of $G$, each on minibatches of size $m$. On the left their algorithm, on the right the
 # code of the next cells.
 #
@@ -413,9 +433,8 @@ game.generator.fit(z_start, x_start, batch_size=200, epochs=3, verbose=0)
 
 # %% [markdown]
 # A callback takes notes: where $G$ sends 1001 equally spaced $z$, and what $D$ says along the axis. From this
-# we compute how far the players are from the solution. The **Wasserstein distance** is the smallest mean
-# distance by which probability must be moved to turn $p_g$ into $p^*$. In one dimension it is the mean
-# distance between the sorted samples and the quantiles of the data.
+# we compute how far the players are from the solution. In one dimension the Wasserstein distance of section 2
+# is the mean distance between the sorted samples and the quantiles of the data.
 
 # %%
 z_line = np.linspace(-1, 1, 1001, dtype="float32")[:, None]
@@ -522,7 +541,24 @@ runtime.result("game_1d_discriminator_off_one_half", end["D_off"], at_most=0.08)
 # **Look at** the end. The generator is almost where it should be, and for the discriminator every $x$ is as
 # likely real as fake: $D$ is near $\frac12$, where most of the data is. In the tails it is not. There is
 # hardly any data to learn from, and no fakes: $z$ is bounded, so $G(z)$ is too. The swings on the way are
-# normal. Each player chases a goal that the other one moves; with constant learning rates they do not stop.
+# normal. Each player chases a goal that the other one moves.
+#
+# ### The players circle
+#
+# The smallest game has two numbers in place of two networks: $V(\theta, \varphi) = \theta \varphi$. The
+# generator moves $\theta$ to make $V$ small, the discriminator moves $\varphi$ to make it large. The only
+# point of rest is $(0, 0)$. The derivatives of $V$ are $\varphi$ and $\theta$, so when both move at the same
+# time, with the rate $\varepsilon$,
+#
+# $$\theta \leftarrow \theta - \varepsilon \varphi, \qquad \varphi \leftarrow \varphi + \varepsilon \theta.$$
+#
+# The step $(-\varepsilon \varphi, \varepsilon \theta)$ is perpendicular to $(\theta, \varphi)$ and
+# $\varepsilon$ times as long. By Pythagoras every step multiplies the distance from the point of rest by
+# $\sqrt{1 + \varepsilon^2}$: the players spiral outwards, at any rate. With one loss a small enough rate
+# leads downhill; with two players it does not. A GAN near its solution can behave like this game: Mescheder
+# et al. (2018) study it as the *Dirac-GAN*, one fake at $\theta$, all data at 0, and a discriminator with the
+# logit $\varphi x$. Three mends of the next sections can be understood from it: less momentum, a penalty on
+# $D$, and the average over the way. In the lab you write this game, and try two of them.
 
 # %% [markdown]
 # `fit` also draws its progress bar, with both losses. It redraws itself; this is its last state after 20 more
@@ -654,15 +690,20 @@ plots.show(
 # keeps the two players about equally strong. From here on so do we.
 
 # %% [markdown]
-# ## 6. Mode collapse
+# ## 6. Two failures
 #
-# The data is now a ring of eight Gaussian clouds in the plane. A generator can fool a discriminator with one
-# cloud only, as long as the discriminator has not noticed. When it has, the generator moves to another one.
-# This is **mode collapse**: the samples look right one by one, but most of the data is never produced.
+# The data is now a ring of eight Gaussian clouds in the plane. A GAN can fail on it in two ways.
 #
-# It has to be measured, not seen. A sample is *good* if it lies within three standard deviations of the
+# - **No convergence**: the players go round, and the samples with them. At no moment do they look like data.
+# - **Mode collapse**: the samples look right one by one, but a part of the data is never produced. A
+#   generator can fool a discriminator with some of the clouds, as long as this costs it little. (Maximum
+#   likelihood minimises $KL(p^*, p_g)$, which is infinite if a part of the data is never produced. $JSD$ is
+#   at most $\log 2$.)
+#
+# One number cannot tell them apart. A sample is *good* if it lies within three standard deviations of the
 # nearest centre (in two dimensions 98.9 % of the data does). A mode is *hit* if at least 1 % of the samples
-# are good ones of it.
+# are good ones of it. Few good samples: no convergence. Many good samples, few modes: collapse. For images
+# there are no centres; look for the same digit again and again, and count classes (section 7).
 
 # %%
 SPREAD = 0.1
@@ -685,9 +726,10 @@ assert modes == 8
 # %% [markdown]
 # Several mends have been proposed. We try five recipes, which differ in one thing each.
 #
-# - **plain**: Adam as Keras gives it, $\beta_1 = 0.9$, the same learning rate for both.
+# - **plain**: Adam with Keras's default $\beta_1 = 0.9$ and the rate 0.002 (the default is 0.001) for both.
 # - **no momentum**: $\beta_1 = 0$ (Radford et al., 2016, lower it to 0.5). Momentum carries on in a direction
-#   that was good before the other player answered.
+#   that was good before the other player answered; in the game of section 4 it drives the players further
+#   apart.
 # - **slower G**: a quarter of the learning rate for $G$ (two time scales; Heusel et al., 2017).
 # - **gradient penalty**: $D$'s loss gets $\frac\gamma2\, \mathbb E_{x \sim p^*} \lVert \nabla_x a(x)
 #   \rVert^2$, which makes $D$ flat at the data (called $R_1$; Mescheder et al., 2018).
@@ -796,11 +838,16 @@ runtime.result("ring_modes_no_momentum_worst_seed", modes_mended, at_least=8)
 assert budget.name == "smoke" or mean_good["no momentum"] > mean_good["plain"] + 0.1
 
 # %% [markdown]
-# **Look at** the two panels. Without momentum every seed finds all eight clouds. With the plain recipe the
-# samples stay together in one place, and the place moves on as soon as $D$ has learned it. Seeds differ: one
-# lucky run proves nothing. Compare the rows of the other mends: they were published with good reason, for
-# other networks and data, and need not help as much here, with these settings and this many steps. Nobody has
-# a mend that always works: measure, with several seeds.
+# **Look at** both panels of the last figure together. With the plain recipe hardly a sample is good: they
+# stay together in one place, between the clouds, and the place wanders. This is the first failure, no
+# convergence. Without momentum every seed finds all eight clouds. Compare the rows of the other mends: they
+# were published with good reason, for other networks and data, and need not help as much here, with these
+# settings and this many steps.
+#
+# No run here shows the second failure, many good samples and clouds missing. The lab does: there the same
+# recipe, without momentum, runs on the same ring with other batches and for longer, and one of three seeds
+# ends with nearly all samples good and without two of the clouds. Seeds differ: one lucky run proves nothing,
+# and nobody has a mend that always works. Measure, with several seeds.
 
 # %% [markdown]
 # ## 7. Digits
@@ -970,15 +1017,16 @@ for name, pair in pairs.items():
 #
 # Both learning rates are 0.001 and $\beta_1 = 0.5$. To the algorithm of section 3 we add three things.
 #
-# 1. **The gradient penalty** of section 6, with the same $\gamma = 0.1$. What does it do here?
+# 1. **The gradient penalty** of section 6, with the same $\gamma = 0.1$. In the small game of section 4 such
+#    a penalty lets the players come to rest. What does it do here?
 # 2. **Noise with a discrete part.** $G$ is continuous and a Gaussian $z$ has no gaps, so between two digits
 #    $G$ must make something that is neither (Khayatkhoei et al., 2018). But $p_z$ is ours to choose. We take
 #    16 standard normal numbers and one of 10 categories, as a vector with one 4 and nine zeros, so that it is
-#    about as long as the other part (Gurumurthy et al., 2017, learn a mixture of Gaussians for this).
-#    Nothing tells $G$ what a category should mean.
+#    about as long as the other part (Gurumurthy et al., 2017, learn a mixture of Gaussians for this). Nothing
+#    tells $G$ what a category should mean.
 # 3. **The average of the generator's weights**, $\bar\theta_g \leftarrow \beta \bar\theta_g + (1 - \beta)
-#    \theta_g$ with $\beta = 0.999$ (Yazıcı et al., 2019). The players circle around each other; the average
-#    takes out the circling. It is not used in the training, only for samples.
+#    \theta_g$ with $\beta = 0.999$ (Yazıcı et al., 2019). If the players circle, as in section 4, the average
+#    lies nearer to the centre. It is not used in the training, only for samples.
 
 # %%
 NORMALS, KINDS, SCALE = 16, 10, 4.0
@@ -1140,10 +1188,11 @@ runtime.result("mnist_gan_confident_without_average", watch.rows[-1]["raw"]["con
 
 # %% [markdown]
 # **Look at** the convolutional rows from top to bottom: plain, with the penalty, with the discrete part too,
-# all at the same number of steps, then the long run. One seed each: small differences may be chance. The
-# penalty shows only later. In a run of seven epochs without it, 95 % of the samples were confident, but the
-# Fréchet distance stayed at 8 and the rarest digit at 6 %: clearer digits, less varied. A single measure can
-# be improved at the cost of another.
+# all at the same number of steps, then the long run. Each is one training from one seed, and even the
+# distance of one and the same generator changes with the $z$ that are drawn: the lab prints by how much. So
+# the table does not show that the penalty helps here, two epochs with and without it are equal up to chance.
+# Compare the two rows of one run, after two epochs and at its end: going on is what made the digits clear.
+# Whether the average is better than the last step would need more than one seed, too.
 
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(6.4, 3.4), height_ratios=[3, 1])
@@ -1157,9 +1206,10 @@ plots.show(
 )
 
 # %% [markdown]
-# **Look at** the edges of the strokes. They are sharp: blurred edges would be easy to recognise as a fake.
-# This is the main difference from the samples of the variational autoencoder. (The perceptrons had fewer
-# epochs; the fair comparison is the table.)
+# **Look at** the edges of the strokes. They look sharper than those of the variational autoencoder's means. A
+# reason may be that blurred edges would be easy to recognise as a fake. It is not measured here; lesson 10
+# has a measure, the share of grey pixels, that you can try. (The perceptrons had fewer epochs. The table
+# compares them with the convolutions after equal steps, which took them less than half the time.)
 #
 # ### Along the training
 
@@ -1207,7 +1257,8 @@ plots.show(
 # %% [markdown]
 # **Look at** the losses, and then at the other panels. The loss of a GAN is no measure of its samples: each
 # player is measured against an opponent that changes. This is why we need a judge. And compare the average
-# with the last step: at first it is behind, because it still remembers the beginning; at the end it is ahead.
+# with the last step: at first it is behind, because it still remembers the beginning; at the end it is a
+# little ahead, in this run.
 
 # %%
 kept = sorted({int(i) for i in np.linspace(0, len(watch.pictures) - 1, 5)})
@@ -1247,6 +1298,12 @@ for name, kind in {"real digits": real, "samples": images}.items():
 assert to_train > 1  # most are no copies: two real digits that look alike are several units apart
 
 # %% [markdown]
+# By these two numbers it has not collapsed, nor does it copy. The samples are almost as far from each other
+# as real digits are; with a few forms repeated, the distance would be near 0. And they are no nearer to the
+# training images than real test digits. A median says nothing of the rare: a few copies, or a missing rare
+# form, would not show.
+
+# %% [markdown]
 # ## 8. What it is used for
 #
 # Whoever can draw from a distribution can make things that look real. GANs have been used to fill in missing
@@ -1255,11 +1312,16 @@ assert to_train > 1  # most are no copies: two real digits that look alike are s
 # art. The same skill makes faces of people who do not exist for false accounts, and pictures, voices, videos
 # and news of things that never happened. Two facts are worth keeping in mind. A discriminator that recognises
 # fakes is also what the next generator is trained against, so detection alone does not settle the matter. And
-# a generator reproduces its data, with its gaps and prejudices: section 6 shows that it may drop whole parts
-# of it, even parts that are not rare, and so make the gaps larger. For many of these uses diffusion models
-# have since taken the place of GANs; the questions have stayed.
+# a generator reproduces its data, with its gaps and prejudices: it may drop whole parts of it (section 6, and
+# the lab), even parts that are not rare, and so make the gaps larger. The field moves fast: for many of these
+# uses diffusion models have since taken the place of GANs; the questions have stayed.
 #
-# Our generator makes digits, but we cannot ask it for a seven. Lesson 12 gives it inputs with a meaning.
+# Our generator makes digits, but we cannot ask it for a seven. With labels we could. A **conditional GAN**
+# (Mirza & Osindero, 2014) gives the class $c$ to both players: $G(z, c)$ and $D(x, c)$, in code one more
+# input, for example the one-hot vector of $c$ beside $z$, and beside the features of $x$. $D$ sees the data
+# with their labels and the fakes with the $c$ that $G$ was given. A sharp seven with the label 2 is then a
+# fake like any other, so $G$ must obey its $c$; and the game is that of section 1 for each class. Lesson 12
+# gives the generator inputs with a meaning without any labels.
 
 # %% [markdown]
 # ## Summary
@@ -1271,8 +1333,10 @@ assert to_train > 1  # most are no copies: two real digits that look alike are s
 #   that comes through the discriminator.
 # - $\log(1 - D)$ saturates when fakes are recognised; $-\log D$ does not. They have the same aim and
 #   different gradients.
-# - Mode collapse: good samples of a part of the data. Whether it happens depends on optimiser, rates and
-#   chance, and has to be measured over several seeds.
+# - Two players need not come to rest: $V = \theta \varphi$ spirals outwards. Two failures: no convergence
+#   (few good samples), and mode collapse (good samples of a part of the data). Which of them happens depends
+#   on optimiser, rates and chance, and has to be measured over several seeds.
+# - $JSD$ is flat where two densities hardly overlap; the Wasserstein distance is not.
 # - The losses do not measure the samples. Ask a judge: confidence, class shares and their entropy, Fréchet
 #   distance, always beside the values of real data.
 #
@@ -1288,6 +1352,10 @@ assert to_train > 1  # most are no copies: two real digits that look alike are s
 #   generative adversarial networks.* ICLR. [arXiv:1511.06434](https://arxiv.org/abs/1511.06434)
 # - M. Arjovsky, L. Bottou (2017). *Towards principled methods for training generative adversarial networks.*
 #   ICLR. [arXiv:1701.04862](https://arxiv.org/abs/1701.04862)
+# - M. Arjovsky, S. Chintala, L. Bottou (2017). *Wasserstein generative adversarial networks.* ICML.
+#   [arXiv:1701.07875](https://arxiv.org/abs/1701.07875)
+# - M. Mirza, S. Osindero (2014). *Conditional generative adversarial nets.*
+#   [arXiv:1411.1784](https://arxiv.org/abs/1411.1784)
 # - M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter (2017). *GANs trained by a two
 #   time-scale update rule converge to a local Nash equilibrium.* NeurIPS.
 #   [arXiv:1706.08500](https://arxiv.org/abs/1706.08500)

@@ -1,6 +1,6 @@
-"""Checks of lab 11: the optimal discriminator, losses, a training step, and measures of samples.
+"""Checks of lab 11: modes, other losses, the Wasserstein distance, the game, R1, a training step, noise.
 
-Points, features and logits are rows of a batch. Keras is loaded only by the exercises that use it.
+Points and features are rows of a batch. Keras is loaded only by the exercise that uses it.
 """
 
 from __future__ import annotations
@@ -10,181 +10,7 @@ import numpy as np
 from nnlabs.checks import expect
 from nnlabs.checks.exercise import KERAS, exercise
 
-# ---------------------------------------------------------------- 1. the optimal discriminator
-
-
-@exercise(
-    cases=[
-        (np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 6.0])),
-        tuple(np.random.default_rng(2).uniform(0.05, 2, size=(2, 3, 2))),
-        (np.array([0.0, 0.0, 0.5]), np.array([0.0, 0.5, 0.0])),
-    ],
-    mistakes={
-        "this is the probability of a fake.": "p_star / -> p_g /",
-        "a ratio of densities can exceed 1; D is a probability.": "np.where(some, total, 1) -> p_g",
-        "this ratio can exceed 1; D is a probability.": "p_star / np.where(some, total, 1) -> p_g / p_star",
-        "look at the sign in the denominator.": "np.where(some, total, 1) -> (p_star - p_g)",
-        "there is a factor 2 too many in the denominator.": "total, 1) -> 2 * total, 1)",
-        "this answers yes or no; a probability is wanted.": "/ np.where(some, total, 1) -> > p_g",
-        "each x has its own value: nothing is summed over the grid.": "total, 1) -> total.sum(), 1)",
-        "where both densities are 0 the formula gives 0 / 0: return 1/2.": "total > 0 -> total >= 0",
-        "1/2 is for the places where both densities are 0, not only one.": "total > 0 -> p_star * p_g > 0",
-        "a small number in the denominator makes 0 / 0 to 0: return 1/2.": "total, 1), 0.5) -> total, 1), 0)",
-    },
-)
-def optimal_discriminator(p_star, p_g):
-    """Return D*(x) from the two densities at x; 1/2 where both are 0."""
-    total = p_star + p_g
-    some = total > 0
-    return np.where(some, p_star / np.where(some, total, 1), 0.5)
-
-
-@optimal_discriminator.property
-def _small_densities_count(attempt):
-    p_star, p_g = np.array([1e-9, 1e-20, 1e-200]), np.array([3e-9, 1e-20, 3e-200])
-    expect.close(
-        attempt(p_star, p_g),
-        np.array([0.25, 0.5, 0.25]),
-        "optimal_discriminator([1e-9, 1e-20, 1e-200], [3e-9, 1e-20, 3e-200])",
-        "these densities are small, not 0: no threshold, and nothing added to the denominator.",
-    )
-
-
-# ---------------------------------------------------------------- 2. the Jensen-Shannon divergence
-
-
-@exercise(
-    cases=[
-        (np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.2, 0.6])),
-        tuple(np.random.default_rng(4).dirichlet(np.ones(7), size=2)),
-        (np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.5, 0.5])),
-        (np.array([1.0, 0.0]), np.array([0.0, 1.0])),
-    ],
-    mistakes={
-        "the factor 1/2 in front of the two divergences is missing.": "kl(q, m)) / 2 -> kl(q, m))",
-        "the two factors 1/2 are there twice.": "kl(q, m)) / 2 -> kl(q, m)) / 4",
-        "this is KL(p, q); where is the mean m?": "(kl(p, m) + kl(q, m)) / 2 -> kl(p, q)",
-        "this is KL(q, p); where is the mean m?": "(kl(p, m) + kl(q, m)) / 2 -> kl(q, p)",
-        "this is the mean of KL(p, q) and KL(q, p); where is m?": ["(p, m) -> (p, q)", "(q, m) -> (q, p)"],
-        "m = (p + q) / 2: is the factor 1/2 missing in m?": "m = (p + q) / 2 -> m = p + q",
-        "the sign is reversed: a divergence is never negative.": "return (kl -> return -(kl",
-        "the divergences run from m to p and q; turn them round.": ["(p, m) -> (m, p)", "(q, m) -> (m, q)"],
-        "this is in bits; use the natural logarithm.": "np.log -> np.log2",
-        "only the first half is there; q counts too.": " + kl(q, m) -> ",
-        "only the second half is there; p counts too.": "kl(p, m) + -> 0 +",
-        "this is the root of the divergence.": ["return ( -> return ((", "m)) / 2 -> m)) / 2) ** 0.5"],
-        "the terms are not summed yet.": "np.sum( -> (",
-        "a divergence is a sum over x, not a mean.": "np.sum -> np.mean",
-        "a value with probability 0 adds nothing: 0 log 0 counts as 0.": "[some] -> ",
-        "each divergence has its own zeros: where p is 0, q counts.": "some = r > 0 -> some = p * q > 0",
-    },
-)
-def jensen_shannon(p, q):
-    """Return JSD(p, q) in nats of two distributions over n values, zeros allowed."""
-
-    def kl(r, m):
-        some = r > 0
-        return np.sum(r[some] * np.log(r[some] / m[some]))
-
-    m = (p + q) / 2
-    return (kl(p, m) + kl(q, m)) / 2
-
-
-# ---------------------------------------------------------------- 3. the loss of the discriminator
-
-
-@exercise(
-    cases=[
-        (np.array([[1.0], [-2.0]], "float32"), np.array([[0.0], [3.0]], "float32")),
-        tuple(np.split(2 * np.random.default_rng(6).normal(size=(9, 1)).astype("float32"), [6])),
-    ],
-    mistakes={
-        "this is V itself; a loss is minimised, and D wants V to be large.": "ops.mean( -> -ops.mean(",
-        "the labels are the wrong way round: D should be near 1 for data.": [
-            "-real_logits -> real_logits",
-            "(fake_logits) -> (-fake_logits)",
-        ],
-        "where are the fakes?": "ops.mean(ops.softplus(fake_logits)) -> 0",
-        "where is the data?": "ops.mean(ops.softplus(-real_logits)) -> 0",
-        "for a fake it is log(1 - D), not log D.": "(fake_logits) -> (-fake_logits)",
-        "look at the sign of the second term.": "+ ops -> - ops",
-        "look at the sign of the first term.": "return ops -> return -ops",
-        "this sums over the batch; the value has the mean of each part.": "ops.mean -> ops.sum",
-        "V is the sum of two means; is there a factor 1/2 too many?": "ops.mean -> 0.5 * ops.mean",
-        "return one number: the mean over the batch is missing.": "ops.mean( -> (",
-        "the logits are not probabilities yet: which function makes them so?": [
-            "ops.softplus(-real_logits) -> -ops.log(real_logits)",
-            "ops.softplus(fake_logits) -> -ops.log(1 - fake_logits)",
-        ],
-        "this is the squared error.": [
-            "ops.softplus(-real_logits) -> ops.square(1 - ops.sigmoid(real_logits))",
-            "ops.softplus(fake_logits) -> ops.square(ops.sigmoid(fake_logits))",
-        ],
-    },
-    **KERAS,
-)
-def discriminator_loss(real_logits, fake_logits):
-    """Return minus V(D, G) over a minibatch, from the logits of data and fakes: one number."""
-    from keras import ops
-
-    return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
-
-
-@discriminator_loss.property
-def _large_logits_do_no_harm(attempt):
-    real, fake = np.array([[-150.0], [90.0]], "float32"), np.array([[200.0], [-120.0]], "float32")
-    expect.close(
-        attempt(real, fake),
-        175.0,
-        "discriminator_loss for large logits",
-        "a sigmoid of a large number is exactly 0 or 1, and log(0) is infinite: use softplus, or a loss "
-        "from logits.",
-    )
-
-
-@discriminator_loss.property
-def _takes_tensors_without_values(attempt):
-    import keras
-
-    tensors = [keras.KerasTensor((4, 1)) for _ in range(2)]
-    hint = "use keras.ops, not NumPy, float() or len(): these tensors have no values yet."
-    expect.symbolic(attempt, tensors, (), "discriminator_loss(real_logits, fake_logits)", hint)
-
-
-# ---------------------------------------------------------------- 4. the gradients of the generator
-
-
-@exercise(
-    cases=[(np.array([-1.0, 0.0, 2.0]),), (np.linspace(-5, 5, 6).reshape(2, 3),)],
-    mistakes={
-        "the two derivatives are in the wrong order.": "-d, -s -> -s, -d",
-        "the signs are reversed: both losses fall when the logit grows.": "-d, -s -> d, s",
-        "the sign of the first is reversed: log(1 - D) falls when D grows.": "-d, -s -> d, -s",
-        "the sign of the second is reversed: -log D falls when D grows.": "-d, -s -> -d, s",
-        "these are derivatives by D; the chain rule leads on to the logit.": "-d, -s -> -1 / s, -1 / d",
-        "these are the losses; their derivatives are wanted.": "-d, -s -> np.log(s), -np.log(d)",
-        "this is the derivative of D; the logarithm adds a factor.": "-d, -s -> -d * s, -d * s",
-        "the two losses have different derivatives.": "-d, -s -> -d, -d",
-    },
-)
-def generator_gradients(fake_logits):
-    """Return the derivatives of log(1 - D) and of -log D with respect to each logit."""
-    d = np.exp(-np.logaddexp(0, -fake_logits))
-    s = 1 - d  # the derivative of D is d * s
-    return -d, -s
-
-
-@generator_gradients.property
-def _large_logits_have_gradients(attempt):
-    found = attempt(np.array([-800.0, 800.0]))
-    hint = "exp(800) is infinite, and 1 - expit(800) is 0: cancel on paper what you can, use expit for D."
-    if np.isfinite(found).all():
-        hint = "the formulas hold for large logits as they are, without clipping."
-    right = np.array([0.0, -1.0]), np.array([-1.0, 0.0])
-    expect.close(found, right, "generator_gradients([-800, 800])", hint)
-
-
-# ---------------------------------------------------------------- 5. modes hit
+# ---------------------------------------------------------------- 1. modes hit
 
 
 def _clouds(counts, bad=0, radius=0.3):
@@ -250,6 +76,192 @@ def modes_hit(points, centres, radius):
     return hit, share
 
 
+# ---------------------------------------------------------------- 2. what other losses want
+
+
+@exercise(
+    cases=[
+        (np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 6.0])),
+        tuple(np.random.default_rng(2).uniform(0.05, 2, size=(2, 3, 2))),
+        (np.array([0.0, 0.0, 0.5]), np.array([0.0, 0.5, 0.0])),
+        (np.array([2, 0, 5]), np.array([1, 0, 7])),
+    ],
+    mistakes={
+        "the two results are in the wrong order.": "return square, hinge -> return hinge, square",
+        "the signs are reversed: data is wanted at 1.": "return square, hinge -> return -square, -hinge",
+        "this is the lecture's D*; its aims are 0 and 1, here they are -1 and 1.": "gap / -> p_star /",
+        "at the minimum the derivative is 0: is a factor wrong?": "gap / -> gap / 2 /",
+        "each square has its own density as a factor; what is below?": "some, total, 1) -> some, p_g, 1)",
+        "each x has its own best value: nothing is summed over the places.": "total, 1) -> total.sum(), 1)",
+        "where both densities are 0 the formula gives 0 / 0: return 0.": "total > 0 -> total >= 0",
+        "0 is for the places where both densities are 0, not only one.": "total > 0 -> p_star * p_g > 0",
+        "a broken line is lowest at a kink: where are they?": "np.sign(gap) -> 1.0 * (gap > 0)",
+        "equal densities: take the d nearest to 0.": "np.sign(gap) -> np.where(gap >= 0, 1, -1)",
+        "equal densities: 0 is nearer to 0 than -1.": "np.sign(gap) -> np.where(gap > 0, 1, -1)",
+        "the hinge's terms are straight lines, not squares.": "np.sign(gap) -> square",
+        "the hinge's slopes are p* and p_g; the best d is at a kink.": "np.sign(gap) -> gap",
+    },
+)
+def optimal_outputs(p_star, p_g):
+    """Return the best D(x) for least squares and for the hinge, from the two densities at x."""
+    total, gap = p_star + p_g, p_star - p_g
+    some = total > 0
+    square = np.where(some, gap / np.where(some, total, 1), 0)
+    hinge = np.sign(gap)
+    return square, hinge
+
+
+@optimal_outputs.property
+def _small_densities_count(attempt):
+    small = np.array([1e-9, 1e-20, 1e-200])
+    expect.close(
+        attempt(small, np.array([3, 1, 3]) * small),
+        (np.array([-0.5, 0, -0.5]), np.array([-1, 0, -1])),
+        "optimal_outputs([1e-9, 1e-20, 1e-200], [3e-9, 1e-20, 3e-200])",
+        "these densities are small, not 0: no threshold, and nothing added in the denominator.",
+    )
+
+
+# ---------------------------------------------------------------- 3. the Wasserstein distance
+
+
+def _numbers(seed, n):
+    return tuple(np.random.default_rng(seed).normal(size=(2, n)) + np.array([[0.0], [0.4]]))
+
+
+@exercise(
+    cases=[
+        (np.array([4.0, 0.0, 1.0]), np.array([3.0, -7.0, 2.0])),
+        _numbers(4, 9),
+        (np.array([1.0, 2.0]), np.array([2.0, 0.0])),  # a pair of equal numbers
+        (np.array([2.0]), np.array([-1.0])),
+        (np.array([3, 0, 8, 5]), np.array([1, 7, 2, 0])),
+    ],
+    mistakes={
+        "the largest belongs to the largest: the data is not sorted.": "np.sort(x) -> x",
+        "the largest belongs to the largest: the fakes are not sorted.": "np.argsort(fake) -> np.arange(n)",
+        "several fakes share one nearest number of the data here; each has its own.": (
+            "np.sort(x) -> x[np.abs(fake[order][:, None] - x).argmin(axis=1)]"
+        ),
+        "the distance is a mean over the pairs, not a sum.": "np.mean(np.abs(gap)) -> np.sum(np.abs(gap))",
+        "the distances themselves are averaged, not their squares.": "np.abs(gap) -> gap**2",
+        "differences of both signs cancel here: a distance is not negative.": "np.abs(gap) -> gap",
+        "this is the distance of the two means; pairs add.": "np.mean(np.abs(gap)) -> abs(np.mean(gap))",
+        "the slopes stand in the sorted order; entry i belongs to fake[i].": "slopes[order] -> slopes[:]",
+        "the way back from the sorted order is another one.": "slopes[order] = s -> slopes[:] = s[order]",
+        "right of its partner, a fake that moves right makes it larger.": "np.sign(gap) -> np.sign(-gap)",
+        "each fake has only one share of the mean: what is the factor?": "np.sign(gap) / n -> np.sign(gap)",
+        "these are slopes of the squares; how fast does |u| grow?": "np.sign(gap) / n -> 2 * gap / n",
+        "the slope says how fast, not how far.": "np.sign(gap) / n -> gap / n",
+        "where a pair is equal, let the slope be 0.": "np.sign(gap) / n -> np.where(gap < 0, -1, 1) / n",
+        "the result is the pair (distance, slopes).": "np.mean(np.abs(gap)), slopes -> slopes, 0",
+    },
+)
+def wasserstein(x, fake):
+    """Return the Wasserstein distance of two samples (n,), and its derivative by each fake (n,)."""
+    n = len(fake)
+    order = np.argsort(fake)
+    gap = fake[order] - np.sort(x)
+    slopes, s = np.zeros(n), np.sign(gap) / n
+    slopes[order] = s
+    return np.mean(np.abs(gap)), slopes
+
+
+# ---------------------------------------------------------------- 4. the game
+
+
+@exercise(
+    cases=[
+        (3.0, 2.0, 0.5, 0.0, False),
+        (3.0, 2.0, 0.5, 0.0, True),
+        (3.0, 2.0, 0.5, 0.25, False),
+        (-1.0, 2.0, 0.1, 0.75, True),
+        (np.array([1.0, -2.0]), np.array([0.0, 3.0]), 0.2, 0.5, True),
+        (2, -1, 1, 3, False),
+    ],
+    mistakes={
+        "the generator makes V small: it steps against its slope.": "theta - rate -> theta + rate",
+        "the discriminator makes V large: it steps along its slope.": "phi + rate -> phi - rate",
+        "the slope of V = theta phi by theta is not theta.": "rate * seen -> rate * theta",
+        "the slope of V = theta phi by phi is not phi.": "(theta - gamma -> (phi - gamma",
+        "without `alternate` each sees the other's old value.": "moved if alternate else phi -> moved",
+        "with `alternate` G answers the phi that D has just moved.": "moved if alternate else phi -> phi",
+        "with `alternate` D moves first, as in Goodfellow's algorithm.": [
+            "* (theta -> * (theta - rate * phi * alternate",
+            "moved if alternate else phi -> phi",
+        ],
+        "where is the penalty?": " - gamma * phi -> ",
+        "D maximises V minus the penalty.": "- gamma * phi -> + gamma * phi",
+        "the penalty is gamma / 2 phi^2: its slope has no 1/2.": "gamma * phi -> gamma * phi / 2",
+        "gamma / 2 phi^2 is the penalty itself; its slope is wanted.": "gamma * phi -> gamma / 2 * phi**2",
+        "the penalty's slope is multiplied by the rate, too.": "(theta - gamma * phi) -> theta - gamma * phi",
+        "the penalty is on phi, D's number.": "gamma * phi -> gamma * theta",
+        "return theta first, then phi.": "theta - rate * seen, moved -> moved, theta - rate * seen",
+    },
+)
+def game_step(theta, phi, rate, gamma, alternate):
+    """Return (theta, phi) after one step of V = theta phi with the penalty gamma / 2 phi^2 for D."""
+    moved = phi + rate * (theta - gamma * phi)
+    seen = moved if alternate else phi
+    return theta - rate * seen, moved
+
+
+# ---------------------------------------------------------------- 5. the gradient penalty
+
+
+def _quadratic(seed, m, d, gamma):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(m, d)), rng.normal(size=(d, d)), rng.normal(size=d), gamma
+
+
+@exercise(
+    cases=[
+        (_plane([1, 2], [0, 1], [2, 0]), _plane([1, 3], [0, 2]), np.array([1.0, 0.0]), 6.0),
+        _quadratic(6, 5, 3, 0.7),
+        _quadratic(7, 1, 2, 10),
+        (np.array([[1, 2], [3, 1], [0, 1]]), np.array([[1, 0], [2, 1]]), np.array([1, -1]), 1),
+    ],
+    mistakes={
+        "A need not be symmetric: x_j x_l has the factor A_jl and the factor A_lj.": "A + A.T -> 2 * A",
+        "A need not be symmetric: its transpose counts as well.": "A + A.T -> 2 * A.T",
+        "this is right for a symmetric A only, and A need not be symmetric.": [
+            "A + A.T -> 2 * A",
+            "g.T @ x + x.T @ g -> 2 * g.T @ x",
+        ],
+        "x stands twice in x'Ax, so its slope has two terms.": "A + A.T -> A",
+        "x stands twice in x'Ax; which term of its slope is missing?": "A + A.T -> A.T",
+        "the slope of b'x is missing.": "(A + A.T) + b -> (A + A.T)",
+        "this penalises the logits; R1 penalises their slopes by x.": (
+            "np.sum(g**2, axis=1) -> (np.sum(x @ A * x, axis=1) + x @ b) ** 2"
+        ),
+        "where is gamma / 2 of the penalty?": "gamma / 2 * np.mean( -> np.mean(",
+        "the penalty has gamma / 2, not gamma.": "gamma / 2 -> gamma",
+        "the penalty is a mean over the samples, not a sum.": "np.mean(np.sum( -> np.sum(np.sum(",
+        "the squares of one sample are added; the mean is over the samples.": "np.sum(g**2, axis=1) -> g**2",
+        "the length is squared.": "np.sum(g**2, axis=1) -> np.sqrt(np.sum(g**2, axis=1))",
+        "the mean of the squared lengths is not the squared length of the mean.": (
+            "np.sum(g**2, axis=1) -> np.sum(g.mean(axis=0) ** 2)"
+        ),
+        "an entry of A changes two entries of the slope by x; one is missing.": " + x.T @ g -> ",
+        "an entry of A changes two entries of the slope; they add.": "g.T @ x + x.T @ g -> g.T @ x - x.T @ g",
+        "an entry of A changes two entries of the slope, not one twice.": "g.T @ x + x.T @ g -> 2 * g.T @ x",
+        "the derivative by A is a mean over the samples, as the penalty.": "gamma / m * ( -> gamma * (",
+        "the derivative by b is a mean over the samples, as the penalty.": "g.mean(axis=0) -> g.sum(axis=0)",
+        "the derivative of g^2 / 2 is g: is a factor 1/2 or gamma wrong?": [
+            "gamma / m -> gamma / 2 / m",
+            "gamma * g -> gamma / 2 * g",
+        ],
+        "where is gamma in the derivatives?": ["gamma / m -> 1 / m", "gamma * g -> g"],
+    },
+)
+def r1_penalty(x, A, b, gamma):
+    """Return R1 of the logits x'Ax + b'x over a batch x (m, d), and its derivatives by A and b."""
+    m = len(x)
+    g = x @ (A + A.T) + b
+    penalty = gamma / 2 * np.mean(np.sum(g**2, axis=1))
+    return penalty, gamma / m * (g.T @ x + x.T @ g), gamma * g.mean(axis=0)
+
+
 # ---------------------------------------------------------------- 6. one training step
 
 
@@ -280,6 +292,21 @@ def _players(modes):
     return (*networks, *optimizers)
 
 
+def _logarithms():
+    from keras.ops import mean, softplus
+
+    return (
+        lambda real, fake: mean(softplus(-real)) + mean(softplus(fake)),
+        lambda fake: mean(softplus(-fake)),
+    )
+
+
+def _squares():
+    from keras.ops import mean
+
+    return (lambda real, fake: mean((real - 1) ** 2) + mean(fake**2), lambda fake: mean((fake - 2) ** 2))
+
+
 def _minibatch():
     rng = np.random.default_rng(11)
     return tuple(rng.normal(size=(6, size)).astype("float32") for size in (2, 3, 3))
@@ -295,12 +322,13 @@ def _compiled(function, *arguments):
         message = " ".join(str(error).split())[:80]
         raise expect.WrongError(
             f"It works, but not compiled by tf.function: {type(error).__name__}: {message}.",
-            "in a compiled step use keras.ops and weight.assign, not NumPy and not float().",
+            "a compiled step has tensors without values: no NumPy and no float().",
         ) from None
 
 
 _D_TURN = "d_loss, d_slope = descent(loss_of_d, theta_d)\n    d_optimizer.apply(d_slope, theta_d)\n    "
 _G_LOSS = "g_loss, g_slope = descent(loss_of_g, theta_g)\n    "
+_BEFORE = [f"{_G_LOSS} -> ", f"{_D_TURN} -> {_G_LOSS}{_D_TURN}"]
 
 
 @exercise(
@@ -308,7 +336,6 @@ _G_LOSS = "g_loss, g_slope = descent(loss_of_g, theta_g)\n    "
         "return the loss of D first, then that of G.": "return d_loss, g_loss -> return g_loss, d_loss",
         "the discriminator does not learn: are its gradients applied?": "d_optimizer.apply -> ",
         "the generator does not learn: are its gradients applied?": "g_optimizer.apply -> ",
-        "neither of the players learns.": ["d_optimizer.apply -> ", "g_optimizer.apply -> "],
         "in D's step the generator moves too; only theta_d should change.": (
             "    d_opt ->     g_optimizer.apply(descent(loss_of_d, theta_g)[1], theta_g)\n    d_opt"
         ),
@@ -319,33 +346,41 @@ _G_LOSS = "g_loss, g_slope = descent(loss_of_g, theta_g)\n    "
             f"{_D_TURN} -> ",
             f"return d_ -> {_D_TURN}return d_",
         ],
-        "G is judged by D before D's update; compute fakes, loss and gradient after it.": [
-            f"{_G_LOSS} -> ",
-            f"{_D_TURN} -> {_G_LOSS}{_D_TURN}",
+        "G is judged by D before D's update; compute fakes, loss and gradient after it.": _BEFORE,
+        "this is still the faulty step; begin with D: whose logits come first?": [
+            "(real, fake) -> (fake, real)",
+            "generator(z_g -> generator(z_d",
+            *_BEFORE,
+        ],
+        "G's turn comes after D's update, and it has its own noise.": [
+            "generator(z_g -> generator(z_d",
+            *_BEFORE,
         ],
         "G uses the noise of D's step; it has its own, z_g.": "generator(z_g -> generator(z_d",
         "D uses z_g; its noise is z_d.": "generator(z_d -> generator(z_g",
         "the two noises are exchanged: D's is z_d, G's is z_g.": "x, z_d, z_g -> x, z_g, z_d",
         "D's loss grows: apply its gradients as they are.": "(d_slope, -> ([-slope for slope in d_slope],",
-        "D's loss grows: discriminator_loss is already minus V.": "return sum -> return -sum",
-        "discriminator_loss takes the data's logits first.": "(-real, fake) -> (real, -fake)",
-        "this is the minimax game's loss; -log D is asked for.": "mean(softplus(-a)) -> -mean(softplus(a))",
-        "G learns to be recognised: it wants D to take its fakes for data.": "softplus(-a) -> softplus(a)",
+        "D is told that the fakes are data: whose logits come first?": "(real, fake) -> (fake, real)",
+        "G has a loss of its own, g_loss_of.": "g_loss_of(a) -> d_loss_of(a, a)",
+        "the losses are those that are given, not always the logarithms.": (
+            "losses): -> losses):\n    losses = _logarithms()\n"
+        ),
     },
     **KERAS,
 )
-def train_step(generator, discriminator, g_optimizer, d_optimizer, x, z_d, z_g):
+def train_step(generator, discriminator, g_optimizer, d_optimizer, x, z_d, z_g, losses):
     """Update D once, then G once; return the two losses (d_loss, g_loss)."""
     import tensorflow as tf
-    from keras.ops import mean, softplus
+
+    d_loss_of, g_loss_of = losses
 
     def loss_of_d():
         real, fake = (discriminator(batch, training=True) for batch in (x, generator(z_d, training=True)))
-        return sum(mean(softplus(a)) for a in (-real, fake))
+        return d_loss_of(real, fake)
 
     def loss_of_g():
         a = discriminator(generator(z_g, training=True), training=True)
-        return mean(softplus(-a))
+        return g_loss_of(a)
 
     def descent(loss, theta):
         with tf.GradientTape() as tape:
@@ -364,7 +399,7 @@ def train_step(generator, discriminator, g_optimizer, d_optimizer, x, z_d, z_g):
 def _players_are_asked_in_training_mode(attempt):
     modes = []
     generator, discriminator, *optimizers = _players(modes)
-    attempt(generator, discriminator, *optimizers, *_minibatch())
+    attempt(generator, discriminator, *optimizers, *_minibatch(), _logarithms())
     expect.true(
         all(mode is True for mode in modes),
         "A network is called without training=True.",
@@ -389,132 +424,76 @@ def _outcome(players, losses):
 def _one_step(attempt):
     """what one step gives"""
     players = _players([])
-    return _outcome(players, attempt(*players, *_minibatch()))
+    return _outcome(players, attempt(*players, *_minibatch(), _logarithms()))
 
 
 @train_step.case
 def _one_compiled_step(attempt):
-    """what a compiled step gives"""
+    """what a compiled step gives, with squares as losses"""
     players = _players([])
-    return _outcome(players, _compiled(lambda *batch: attempt(*players, *batch), *_minibatch()))
+    return _outcome(players, _compiled(lambda *batch: attempt(*players, *batch, _squares()), *_minibatch()))
 
 
-# ---------------------------------------------------------------- 7. the average of the weights
-
-
-def _averages():
-    """Return two networks of the same form with different weights, some of which are not trained."""
-    import keras
-    from keras import layers
-
-    networks = []
-    for values in (np.arange(1.0, 7.0), 4 * np.arange(1.0, 7.0) ** 2):
-        network = keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.BatchNormalization()])
-        for weight, value in zip(network.weights, values, strict=True):
-            weight.assign(np.full(weight.shape, value))
-        networks.append(network)
-    return networks
+# ---------------------------------------------------------------- 7. truncated noise
 
 
 @exercise(
     mistakes={
-        "the two shares are the wrong way round.": "beta * old + rest * new -> beta * new + rest * old",
-        "the shares must sum to 1.": "rest * new -> new",
-        "the shares must sum to 1; what is the share of the new weights?": "beta * old -> old",
-        "this only copies the network; where is the old average?": "beta * old + rest * new -> new",
-        "this is the plain mean of both; where is beta?": "beta * old + rest * new -> (old + new) / 2",
-        "the average does not change: assign the new values to its weights.": "old.assign( -> (",
-        "look at the sign of the difference.": "beta * old + rest * new -> old - rest * (new - old)",
-        "the old average is not multiplied by beta twice.": "beta * old -> beta * beta * old",
-        "only the first weight changes: loop over all of them.": "* new) -> * new)\n        return",
-        "only the average should change, the network goes on learning.": "old.assign -> new.assign",
-        "every weight moves, also those that are not trained.": ".weights -> .trainable_weights",
+        "cut numbers pile up at the limit; draw them again.": (
+            "rng.normal(size=far.sum()) -> z[far].clip(-limit, limit)"
+        ),
+        "numbers that are set to 0 pile up there; draw them again.": "rng.normal(size=far.sum()) -> 0",
+        "a number that is drawn again can be too large again.": "while -> if",
+        "large negative numbers are drawn again, too.": "np.abs(z) > limit -> z > limit",
+        "these are uniform numbers; normal ones lie more often near 0.": (
+            "= rng.normal(size=(n, d)) -> = rng.uniform(-limit, limit, size=(n, d))"
+        ),
+        "the numbers keep their size: the limit does not scale them.": "rng.normal( -> limit * rng.normal(",
+        "squeezing changes all numbers; those within the limit stay as they are.": (
+            "return z -> return np.tanh(z / limit) * limit"
+        ),
+        "each number has the limit, not the length of a row.": [
+            "np.abs(z) > -> np.linalg.norm(z, axis=1) >",
+            "size=far.sum() -> size=(far.sum(), d)",
+        ],
+        "n rows with d numbers each.": "size=(n, d) -> size=(d, n)",
+        "rows with a large number are left out here, so fewer than n remain.": (
+            "return z -> return rng.normal(size=(n, d))[: n // 2]"
+        ),
+        "the limit has no effect.": "while (far := np.abs(z) > limit).any() -> if (far := z > 99).any()",
     },
-    **KERAS,
+    rtol=0,
+    atol=0.03,
 )
-def update_average(average, network, beta):
-    """Move each weight of ``average`` to beta * average + (1 - beta) * network, in place."""
-    for old, new in zip(average.weights, network.weights, strict=True):
-        rest = 1 - beta
-        old.assign(beta * old + rest * new)
+def truncated_normal(n, d, limit, rng):
+    """Return normal numbers (n, d); those beyond the limit are drawn again, until none is."""
+    z = rng.normal(size=(n, d))
+    while (far := np.abs(z) > limit).any():
+        z[far] = rng.normal(size=far.sum())
+    return z
 
 
-@update_average.case
-def _weights_afterwards(attempt):
-    """the weights after update_average(average, network, 0.75)"""
-    average, network = _averages()
-    expect.true(
-        attempt(average, network, 0.75) is None,
-        "update_average returns something.",
-        "it changes `average` in place, so there is nothing to return.",
-    )
-    return {"network": network.get_weights(), "average": average.get_weights()}
+@truncated_normal.case
+def _spread(attempt):
+    """truncated_normal(9000, 2, 1.5, rng), summed up"""
+    z = expect.as_array(attempt(9000, 2, 1.5, np.random.default_rng(13)))
+    return {
+        "shape": str(z.shape),
+        "share beyond the limit": float(np.mean(np.abs(z) > 1.5)),
+        "mean": float(z.mean()),
+        "standard deviation": float(z.std()),
+        "share from -0.5 to 0.5": float(np.mean(np.abs(z) < 0.5)),
+    }
 
 
-@update_average.case
-def _two_compiled_updates(attempt):
-    """the weights of the average after two compiled updates"""
-    average, network = _averages()
-
-    def train():
-        attempt(average, network, 0.5)
-        for weight in network.weights:
-            weight.assign_add(weight)
-        attempt(average, network, 0.5)
-
-    _compiled(train)
-    return average.get_weights()
+@truncated_normal.property
+def _keeps_to_the_limit(attempt):
+    z = expect.as_array(attempt(400, 3, 0.2, np.random.default_rng(14)))
+    expect.true(z.shape == (400, 3), f"truncated_normal(400, 3, 0.2, rng) has the shape {z.shape}.")
+    hint = "a number that is drawn again can be too large again."
+    expect.true(np.abs(z).max() <= 0.2, "With a limit of 0.2 there is a number beyond it.", hint)
 
 
-# ---------------------------------------------------------------- 8. the Fréchet distance
-
-
-def _features(n, m, d, seed):
-    rng = np.random.default_rng(seed)
-    a = rng.normal(size=(n, d)) @ rng.normal(size=(d, d))
-    return a, rng.normal(size=(m, d)) @ rng.normal(size=(d, d)) + rng.normal(size=d)
-
-
-@exercise(
-    cases=[
-        (_plane([0, 0], [2, 1], [1, 3], [5, 4]), _plane([1, 0], [0, 2], [4, 1], [3, 6])),
-        _features(40, 30, 4, seed=12),
-    ],
-    mistakes={
-        "where are the means?": "difference @ difference + -> ",
-        "where is the term with the square root?": " - 2 * sum(roots) -> ",
-        "the factor 2 before the square root is missing.": "2 * sum -> sum",
-        "look at the sign of the square root.": "- 2 * sum -> + 2 * sum",
-        "the distance of the means is squared.": "difference @ difference -> np.linalg.norm(difference)",
-        "where are the covariances?": " + np.trace(A) + np.trace(B) - 2 * sum(roots) -> ",
-        "np.sqrt takes the root of each number, not of the matrix.": "sum(roots) -> np.trace(np.sqrt(A @ B))",
-        "A * B multiplies number by number; the matrix product is A @ B.": "A @ B -> A * B",
-        "the root is missing.": "np.sqrt( -> (",
-        "this is the square root of what is asked for.": ["return -> return (", "(roots) -> (roots)) ** 0.5"],
-        "np.cov divides by n - 1; so does the check.": "rowvar=False -> rowvar=False, ddof=0",
-        "np.cov takes variables as rows; the features are columns.": ", rowvar=False -> ",
-        "this is the mean of all numbers; each feature has one.": "mean(axis=0) -> mean(keepdims=True)[0]",
-        "these are the means of the rows; the features are columns.": "mean(axis=0) -> mean(axis=1)",
-    },
-    rtol=1e-4,
-    atol=1e-6,
-)
-def frechet_distance(a, b):
-    """Return the squared Fréchet distance of the Gaussians fitted to features a (n, d) and b (m, d)."""
-    difference = a.mean(axis=0) - b.mean(axis=0)
-    A, B = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    roots = np.sqrt(np.maximum(np.linalg.eigvals(A @ B).real, 0))
-    return difference @ difference + np.trace(A) + np.trace(B) - 2 * sum(roots)
-
-
-@frechet_distance.property
-def _fewer_images_than_features(attempt):
-    a, b = _features(5, 6, 12, seed=14)  # rounding makes some eigenvalues of A @ B negative or complex
-    found = expect.as_array(attempt(a, b))
-    expect.true(
-        bool(np.isfinite(found).all()) and not np.iscomplexobj(found),
-        f"With fewer images than features the distance is {expect.brief(found)}, not one real number.",
-        "take the real part of the root; eigenvalues that rounding makes negative count as 0.",
-    )
-    right = frechet_distance.reference(a, b)
-    expect.close(found, right, "the distance with fewer images than features", rtol=1e-4)
+@truncated_normal.property
+def _draws_from_rng(attempt):
+    expect.uses_generator(lambda rng: attempt(5, 3, 1.0, rng), "numbers")

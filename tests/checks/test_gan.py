@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.linalg import sqrtm
-from scipy.special import expit
-from scipy.stats import entropy
+from scipy.stats import truncnorm, wasserstein_distance
 
 from nnlabs.checks import expect, gan
 
@@ -17,72 +15,13 @@ def ops():
     return ops
 
 
-def logit(D):
-    return ops().log(D) - ops().log(1 - D)
-
-
-def tape():
+def tape(**options):
     import tensorflow as tf
 
-    return tf.GradientTape()
+    return tf.GradientTape(**options)
 
 
-# ---------------------------------------------------------------- 1, 2: densities
-
-
-def best_in_a_loop(p_star, p_g):
-    pairs = zip(np.ravel(p_star), np.ravel(p_g), strict=True)
-    values = [p / (p + q) if p + q > 0 else 0.5 for p, q in pairs]
-    return np.reshape(values, np.shape(p_star))
-
-
-def best_by_log_ratio(p_star, p_g):
-    with np.errstate(all="ignore"):
-        return np.where(p_star + p_g == 0, 0.5, expit(np.log(p_star) - np.log(p_g)))
-
-
-def best_but_where(empty):
-    return lambda p, q: np.where(empty(p + q), 0.5, p / np.maximum(p + q, 1e-300))
-
-
-def best_in_place(p_star, p_g):
-    zero = (p_star == 0) & (p_g == 0)
-    p_star[zero] = p_g[zero] = 0.5
-    return p_star / (p_star + p_g)
-
-
-def jsd_by_entropies(p, q):
-    return entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
-
-
-def jsd_by_scipy(p, q):
-    return (entropy(p, (p + q) / 2) + entropy(q, (p + q) / 2)) / 2
-
-
-def jsd_in_place(p, q):
-    p[p == 0] = q[q == 0] = 1e-9
-    return jsd_by_scipy(p, q)
-
-
-# ---------------------------------------------------------------- 3, 4: losses and gradients
-
-
-def d_loss(real, fake):
-    return -ops().mean(ops().log_sigmoid(real)) - ops().mean(ops().log_sigmoid(-fake))
-
-
-def d_loss_by_cross_entropy(real, fake):
-    def cross_entropy(label, logits):
-        return ops().mean(ops().binary_crossentropy(label(logits), logits, from_logits=True))
-
-    return cross_entropy(ops().ones_like, real) + cross_entropy(ops().zeros_like, fake)
-
-
-def slopes_of(discriminator):
-    return lambda a: (-discriminator(a), discriminator(a) - 1)
-
-
-# ---------------------------------------------------------------- 5: modes
+# ---------------------------------------------------------------- 1: modes
 
 
 def modes(points, centres, radius):
@@ -109,27 +48,89 @@ def modes_within(share):
     return answer
 
 
-# ---------------------------------------------------------------- 6, 7: training
+# ---------------------------------------------------------------- 2, 3: densities and samples
 
 
-def generator_loss(logits):
-    return ops().mean(ops().softplus(-logits))
+def squares_in_a_loop(p_star, p_g):
+    pairs = zip(np.ravel(p_star), np.ravel(p_g), strict=True)
+    return np.reshape([(p - q) / (p + q) if p + q else 0.0 for p, q in pairs], np.shape(p_star))
+
+
+def best(square, hinge=lambda p, q: np.where(p > q, 1.0, np.where(p < q, -1.0, 0.0))):
+    return lambda p_star, p_g: (square(p_star, p_g), hinge(p_star, p_g))
+
+
+def best_by_the_lecture(p_star, p_g):
+    D = np.where(p_star + p_g == 0, 0.5, p_star / np.maximum(p_star + p_g, 1e-300))
+    return [2 * D - 1, np.sign(D - 0.5)]
+
+
+def moved(x, fake, slope):
+    ranks = np.argsort(np.argsort(fake))
+    return np.abs(np.sort(x) - np.sort(fake)).mean(), slope(fake - np.sort(x)[ranks]) / len(x)
+
+
+def moved_in_a_loop(x, fake):
+    partner = dict(zip(sorted(fake), sorted(x), strict=True))
+    gap = np.array([number - partner[number] for number in fake])
+    return float(sum(abs(gap))) / len(x), ((gap > 0) * 1.0 - (gap < 0)) / len(x)
+
+
+# ---------------------------------------------------------------- 4, 5: the game and R1
+
+
+def game(answer_of_g):
+    def step(theta, phi, rate, gamma, alternate):
+        new = (1 - rate * gamma) * phi + rate * theta
+        return answer_of_g(theta, phi, new, rate, alternate), new
+
+    return step
+
+
+def game_by_matrix(theta, phi, rate, gamma, alternate):
+    of_g, of_d = np.array([[1, -rate], [0, 1]]), np.array([[1, 0], [rate, 1 - rate * gamma]])
+    return tuple((of_g @ of_d if alternate else of_g + of_d - np.eye(2)) @ np.array([theta, phi]))
+
+
+def r1(slope, by_A):
+    def answer(x, A, b, gamma):
+        g = np.stack([slope(row, A) + b for row in x])
+        dA = sum(by_A(row, s) for row, s in zip(x, g, strict=True))
+        return gamma / 2 * np.sum(g**2) / len(x), gamma / len(x) * dA, gamma * np.mean(g, axis=0)
+
+    return answer
+
+
+def both(row, s):
+    return np.outer(row, s) + np.outer(s, row)
+
+
+def r1_by_tape(x, A, b, gamma):
+    x, A, b = (ops().convert_to_tensor(np.asarray(part, float)) for part in (x, A, b))
+    with tape() as outer:
+        outer.watch([A, b])
+        with tape() as inner:
+            inner.watch(x)
+            logits = ops().sum((x @ A) * x, axis=1) + ops().sum(x * b, axis=1)
+        penalty = gamma / 2 * ops().mean(ops().sum(inner.gradient(logits, x) ** 2, axis=1))
+    return penalty, *outer.gradient(penalty, [A, b])
+
+
+# ---------------------------------------------------------------- 6: a training step
 
 
 def step(train_d=True, train_g=True, change="", end=lambda loss, loss_g: (loss, loss_g)):
     """Return a student's step with a ``change`` in the half that trains G."""
 
-    def answer(G, D, g_optimizer, d_optimizer, x, z_d, z_g):
+    def answer(G, D, g_optimizer, d_optimizer, x, z_d, z_g, losses):
         with tape() as first:
-            loss = d_loss(D(x, training=True), D(G(z_d, training=True), training=True))
+            loss = losses[0](D(x, training=True), D(G(z_d, training=True), training=True))
         gradients = first.gradient(loss, D.trainable_variables)
         d_optimizer.apply_gradients(zip(gradients, D.trainable_variables, strict=True))
         D.trainable = change != "frozen"
         fake = G(z_g, training=train_g)
         with tape() as second:
-            loss_g = generator_loss(
-                D(fake if change == "early" else G(z_g, training=train_g), training=train_d)
-            )
+            loss_g = losses[1](D(fake if change == "early" else G(z_g, training=train_g), training=train_d))
         own = [*G.trainable_variables, *(D.trainable_variables if change == "both" else ())]
         optimizer = d_optimizer if change == "swapped" else g_optimizer
         optimizer.apply(second.gradient(loss_g, own), own)
@@ -138,106 +139,51 @@ def step(train_d=True, train_g=True, change="", end=lambda loss, loss_g: (loss, 
     return answer
 
 
-def step_as_one_batch(G, D, g_optimizer, d_optimizer, x, z_d, z_g):
+def step_as_one_batch(G, D, g_optimizer, d_optimizer, x, z_d, z_g, losses):
     fake = ops().stop_gradient(G(z_d, training=True))
     m = x.shape[0]
     with tape() as first:
         logits = D(ops().concatenate([x, fake]), training=True)
-        loss = d_loss(logits[:m], logits[m:])
+        loss = losses[0](logits[:m], logits[m:])
     d_optimizer.apply(first.gradient(loss, D.trainable_weights), D.trainable_weights)
-    with tape() as second:
-        loss_g = ops().mean(ops().log(1 + ops().exp(-D(G(z_g, training=True), training=True))))
+    with tape(persistent=True) as second:
+        loss_g = losses[1](D(G(z_g, training=True), training=True))
     g_optimizer.apply(second.gradient(loss_g, G.trainable_weights), G.trainable_weights)
     return [loss, loss_g]
 
 
-def averaged(rule, weights="weights", returned=lambda average: None):
-    """Return a student's update by ``rule(old, new, beta)``, over one of the lists of weights."""
+def step_in_one_tape(mended=0):
+    """Return the faulty step of the lab's statement, with none, one or two of its faults mended."""
 
-    def update(average, network, beta):
-        for old, new in zip(getattr(average, weights), getattr(network, weights), strict=True):
-            old.assign(rule(old, new, beta))
-        return returned(average)
+    def answer(G, D, g_optimizer, d_optimizer, x, z_d, z_g, losses):
+        with tape(persistent=True) as both:
+            real, fake = D(x, training=True), D(G(z_d, training=True), training=True)
+            loss = losses[0](real, fake) if mended else losses[0](fake, real)
+            loss_g = losses[1](D(G(z_g if mended > 1 else z_d, training=True), training=True))
+        d_optimizer.apply(both.gradient(loss, D.trainable_variables), D.trainable_variables)
+        g_optimizer.apply(both.gradient(loss_g, G.trainable_variables), G.trainable_variables)
+        return loss, loss_g
 
-    return update
-
-
-def mixed(old, new, beta):
-    return new + beta * (old - new)
-
-
-def average_by_difference(average, network, beta):
-    for old, new in zip(average.variables, network.variables, strict=True):
-        old.assign_add((1 - beta) * (new - old))
+    return answer
 
 
-def average_in_numpy(average, network, beta):
-    pairs = zip(average.get_weights(), network.get_weights(), strict=True)
-    average.set_weights([beta * old + (1 - beta) * new for old, new in pairs])
+# ---------------------------------------------------------------- 7: noise
 
 
-# ---------------------------------------------------------------- 8: the Fréchet distance
+def noise_from_a_heap(n, d, limit, rng):
+    heap = np.zeros(0)
+    while len(heap) < n * d:
+        z = rng.standard_normal(10 * n * d)
+        heap = np.append(heap, z[np.abs(z) <= limit])
+    return heap[: n * d].reshape(n, d)
 
 
-def frechet(root):
-    def distance(a, b):
-        A, B = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-        difference = a.mean(axis=0) - b.mean(axis=0)
-        return difference @ difference + np.trace(A) + np.trace(B) - 2 * root(A, B)
-
-    return distance
-
-
-def root_symmetric(A, B):
-    values, vectors = np.linalg.eigh(A)
-    half = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(half @ B @ half), 0)).sum()
-
-
-def frechet_of_rows(a, b):
-    A, B = np.cov(a), np.cov(b)
-    return np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2) + np.trace(A + B - 2 * sqrtm(A @ B).real)
+def noise_by_rows(n, d, limit, rng):
+    rows = [z for z in rng.normal(size=(9 * n, d)) if np.abs(z).max() < limit]
+    return np.array(rows[:n])
 
 
 ANSWERS = {
-    "optimal_discriminator": Answers(
-        wrong=[
-            (lambda p_star, p_g: p_star / (p_star + p_g + 1e-8), "makes 0 / 0 to 0"),
-            (best_but_where(lambda total: np.isclose(total, 0)), "no threshold"),
-            (best_but_where(lambda total: total < 1e-12), "no threshold"),
-            (lambda p, q: np.where(p + q == 0, 0.5, p / np.maximum(p + q, 1e-6)), "no threshold"),
-            (best_in_place, "changes its argument"),
-        ],
-        right=[best_in_a_loop, best_by_log_ratio],
-    ),
-    "jensen_shannon": Answers(
-        wrong=[
-            (lambda p, q: np.abs(p - q).sum() / 2, "found 0.4."),
-            (jsd_in_place, "changes its argument"),
-        ],
-        right=[jsd_by_entropies, jsd_by_scipy],
-    ),
-    "discriminator_loss": Answers(
-        wrong=[
-            (lambda a, b: d_loss(logit(ops().sigmoid(a)), b), "use softplus"),
-            (lambda a, b: d_loss(np.array(a), b), "use keras.ops"),
-            (lambda a, b: d_loss(a, b) * len(a) / len(a), "or len()"),
-        ],
-        right=[d_loss, d_loss_by_cross_entropy],
-    ),
-    "generator_gradients": Answers(
-        wrong=[
-            (slopes_of(lambda a: np.exp(a) / (1 + np.exp(a))), "cancel on paper"),
-            (lambda a: (-expit(a) * (1 - expit(a)) / (1 - expit(a)), expit(a) - 1), "cancel on paper"),
-            (slopes_of(lambda a: expit(np.clip(a, -9, 9))), "without clipping"),
-            (lambda a: -expit(a), "a tuple is wanted"),
-        ],
-        right=[
-            slopes_of(lambda a: (1 + np.tanh(a / 2)) / 2),
-            slopes_of(lambda a: expit(a.astype("float32"))),
-            lambda a: [-expit(a), -expit(-a)],
-        ],
-    ),
     "modes_hit": Answers(
         wrong=[
             (lambda points, centres, radius: modes(points, centres, 0.3), "expected 2, found 0."),
@@ -247,43 +193,125 @@ ANSWERS = {
         ],
         right=[modes, modes_in_a_loop],
     ),
+    "optimal_outputs": Answers(
+        wrong=[
+            (best(lambda p, q: p / (p + q)), "its aims are 0 and 1"),
+            (best(lambda p, q: (p - q) / (p + q)), "0 / 0"),
+            (best(lambda p, q: (p - q) / np.maximum(p + q, 1e-6)), "no threshold"),
+            (best(squares_in_a_loop, lambda p, q: np.where(np.isclose(p, q), 0, np.sign(p - q))), "found"),
+            (squares_in_a_loop, "a tuple is wanted"),
+        ],
+        right=[
+            best(squares_in_a_loop),
+            best_by_the_lecture,
+            best(lambda p, q: np.divide(p - q, p + q, out=np.zeros(p.shape), where=p + q > 0)),
+        ],
+    ),
+    "wasserstein": Answers(
+        wrong=[
+            (lambda x, fake: wasserstein_distance(x, fake), "expected 2 values"),
+            (lambda x, fake: moved(x, fake, np.abs), "[1]"),
+            (lambda x, fake: moved(fake, x, np.sign), "[1]"),
+            (lambda x, fake: moved(x, fake, lambda gap: np.where(gap >= 0, 1, -1)), "let the slope be 0"),
+            (lambda x, fake: (fake.sort(), moved(x, fake, np.sign))[1], "changes its argument"),
+        ],
+        right=[
+            lambda x, fake: moved(x, fake, np.sign),
+            moved_in_a_loop,
+            lambda x, fake: (wasserstein_distance(x, fake), moved(x, fake, np.sign)[1].astype("float32")),
+        ],
+    ),
+    "game_step": Answers(
+        wrong=[
+            (
+                game(lambda theta, phi, new, rate, alternate: theta - rate * new),
+                "each sees the other's old value",
+            ),
+            (
+                game(lambda theta, phi, new, rate, alternate: theta - rate * (phi + new) / 2),
+                "expected 2, found",
+            ),
+            (lambda theta, phi, *_: (theta, phi), "expected 2, found 3"),
+        ],
+        right=[
+            game(lambda theta, phi, new, rate, alternate: theta - rate * (new if alternate else phi)),
+            game_by_matrix,
+            game(lambda theta, phi, new, rate, alternate: theta - rate * (phi + alternate * (new - phi))),
+        ],
+    ),
+    "r1_penalty": Answers(
+        wrong=[
+            (r1(lambda row, A: A @ row, both), "which term"),
+            (r1(lambda row, A: (A + A.T) @ row, lambda row, s: np.outer(s, row)), "two entries"),
+            (r1(lambda row, A: (A + A.T) @ row, lambda row, s: np.outer(s, s)), "[1]"),
+            (lambda x, A, b, gamma: r1_by_tape(x, A, b, gamma)[0], "expected 3 values"),
+            (lambda x, A, b, gamma: r1_by_tape(x, (A + A.T) / 2, b, 2 * gamma), "2 times"),
+        ],
+        right=[
+            r1(lambda row, A: A @ row + row @ A, both),
+            r1(lambda row, A: np.dot(row, A + A.T), lambda row, s: row[:, None] * s + s[:, None] * row),
+            r1_by_tape,
+        ],
+    ),
     "train_step": Answers(
         wrong=[
+            (step_in_one_tape(), "still the faulty step"),
+            (step_in_one_tape(1), "its own noise"),
+            (step_in_one_tape(2), "before D's update"),
             (step(train_d=False), "without training=True"),
             (step(train_g=None), "without training=True"),
             (step(change="frozen"), "leave `trainable`"),
             (step(change="swapped"), "the variables of its own network"),
             (step(change="both"), "the variables of its own network"),
             (step(change="early"), "inside the tape"),
-            (step(end=lambda *losses: [loss.numpy() for loss in losses]), "use keras.ops"),
-            (step(end=lambda *losses: tuple(map(float, losses))), "use keras.ops"),
-            (step(end=lambda *losses: None), "return statement"),
+            (step(end=lambda *losses: [loss.numpy() for loss in losses]), "no NumPy"),
+            (step(end=lambda *losses: tuple(map(float, losses))), "no float()"),
         ],
-        right=[step(), step_as_one_batch],
+        right=[step(), step_as_one_batch, step(end=lambda *losses: list(losses))],
     ),
-    "update_average": Answers(
+    "truncated_normal": Answers(
         wrong=[
-            (average_in_numpy, "not NumPy"),
-            (averaged(lambda old, new, beta: mixed(old.numpy(), new.numpy(), beta)), "not NumPy"),
-            (averaged(mixed, returned=lambda average: average), "nothing to return"),
+            (lambda n, d, limit, rng: rng.normal(size=(n, d)).clip(-limit, limit), "pile up at the limit"),
+            (lambda n, d, limit, rng: truncnorm.rvs(-limit, limit, size=(n, d)), "generator"),
+            (
+                lambda n, d, limit, rng: noise_from_a_heap(n, d, limit, np.random.default_rng(0)),
+                "begins again",
+            ),
+            (lambda n, d, limit, rng: np.abs(noise_from_a_heap(n, d, limit, rng)), "mean"),
+            (noise_by_rows, "shape"),
         ],
-        right=[average_by_difference, averaged(mixed, "variables")],
-    ),
-    "frechet_distance": Answers(
-        wrong=[
-            (frechet_of_rows, "variables as rows"),
-            (frechet(lambda A, B: np.sum(np.sqrt(np.linalg.eigvals(A @ B).real))), "count as 0"),
-            (frechet(lambda A, B: np.trace(sqrtm(A @ B + 0j))), "real part"),
+        right=[
+            noise_from_a_heap,
+            lambda n, d, limit, rng: truncnorm.rvs(-limit, limit, size=(n, d), random_state=rng),
         ],
-        right=[frechet(lambda A, B: np.trace(sqrtm(A @ B).real)), frechet(root_symmetric)],
     ),
 }
 
 test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(gan, ANSWERS)
 
 
+@pytest.mark.parametrize("part", [1, 2])
+def test_the_derivatives_are_those_of_the_penalty(part):
+    arguments = list(gan._quadratic(8, 4, 3, 0.6))
+
+    def penalty(value):
+        return gan.r1_penalty.reference(*arguments[:part], value, *arguments[part + 1 :])[0]
+
+    found = gan.r1_penalty.reference(*arguments)[part]
+    expect.gradient(found, penalty, arguments[part], "the derivative")
+
+
+def test_slopes_and_distance_of_samples_agree_with_scipy():
+    x, fake = gan._numbers(9, 7)
+    distance, slopes = gan.wasserstein.reference(x, fake)
+    assert np.isclose(distance, wasserstein_distance(x, fake))
+    expect.gradient(slopes, lambda at: wasserstein_distance(x, at), fake, "the slope")
+
+
 @pytest.mark.parametrize("part", [0, 1])
-def test_the_gradients_are_those_of_the_losses(part):
-    losses = [lambda a: np.log(1 - expit(a)).sum(), lambda a: -np.log(expit(a)).sum()]
-    at = np.array([-1.5, 0.3, 2.5])
-    expect.gradient(gan.generator_gradients.reference(at)[part], losses[part], at, "the derivative")
+def test_the_outputs_are_the_best(part):
+    d = np.linspace(-2, 2, 401)
+    real, fake = [((d - 1) ** 2, (d + 1) ** 2), (np.maximum(0, 1 - d), np.maximum(0, 1 + d))][part]
+    for p_star, p_g in [(0.3, 0.1), (0.2, 0.7)]:
+        found = gan.optimal_outputs.reference(np.array(p_star), np.array(p_g))[part]
+        assert np.isclose(d[np.argmin(p_star * real + p_g * fake)], found, atol=0.01)
