@@ -11,48 +11,34 @@ nbgrader's course folder with its gradebook. Run again, it grades what is new or
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from tools import course
 from tools.course import CourseError, find_lesson
 
 
-def positive(kind: type) -> Callable[[str], float]:
-    """Return what reads a number above 0."""
-
-    def number(text: str) -> float:
-        value = kind(text)
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
-        return value
-
-    return number
+def positive(text: str) -> int:
+    """Read a whole number above 0; argparse says of another one that it is an invalid positive value."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
     made = argparse.ArgumentParser(prog="python -m grading", description=__doc__.split("\n")[0])
-    add, count, amount = made.add_argument, positive(int), positive(float)
+    add = made.add_argument
     add("lesson", help="number or name of the lab, such as 03")
     add("submissions", type=Path, help="a folder or a zip file")
     add("--output", type=Path, default=course.ROOT / "build" / "grading", help="where results go")
-    add("--jobs", type=count, default=0, help="submissions at a time (default: the cores)")
+    add("--jobs", type=positive, default=0, help="submissions at a time (default: the cores)")
     add("--budget", default="smoke", choices=["smoke", "cpu"], help="train shortly, or as the lesson says")
-    add(
-        "--seconds",
-        type=amount,
-        default=0,
-        help="of computing, for one (default: by the solution)",
-    )
-    add("--memory", type=count, default=3000, help="limit for one submission, in MB (default: 3000)")
+    add("--seconds", type=positive, default=0, help="of computing, for one (default: by the solution)")
+    add("--memory", type=positive, default=3000, help="limit for one submission, in MB (default: 3000)")
     told = "how the paths of the files tell the student: a regular expression with (?P<student_id>...)"
     add("--id", dest="pattern", default="", help=told)
     add("--force", action="store_true", help="grade all again")
-    kinds = {"choices": ["bubblewrap", "none"], "help": "how to isolate (default: the best that works here)"}
-    add("--sandbox", dest="kind", default="", **kinds)
     return made
 
 
@@ -65,14 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if sys.platform == "win32":
             raise CourseError("Grading needs Linux or macOS. On Windows use WSL or Docker: see Dockerfile.")
-        if importlib.util.find_spec("nbgrader") is None:
-            raise CourseError('Grading needs nbgrader: pip install -e ".[lab,dev]"')
         from grading.run import Options, grade_class
 
         course.check_installation()
         return grade_class(Options(lesson=find_lesson(options.pop("lesson")), **options))
     except CourseError as error:
         print(error, file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(f'{error}. Install what grading needs: pip install -e ".[lab,dev]"', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from there.", file=sys.stderr)

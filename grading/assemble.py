@@ -11,17 +11,12 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 from nbformat import NotebookNode
 
 from grading.handin import HandInError, grade_id
 
-MOST_NAMED = 3
-BEGINS_ALIKE = 40  # characters: a cell that begins like a question is a copy of it
-MARKS = ("points", "locked", "grade", "solution")
 LOOK = "look at it"
 ATTACHED = re.compile(r"!\[[^\]]*\]\(\s*<?attachment:([^)>\s]*)[^)]*\)")
 SUSPECT = re.compile(
@@ -31,16 +26,10 @@ SUSPECT = re.compile(
 )
 
 
-@dataclass
-class Assembled:
-    """The notebook to grade, and remarks on what was put right, in words."""
-
-    notebook: NotebookNode
-    remarks: list[str]
-
-
-def assemble(handed_in: NotebookNode, release: NotebookNode) -> Assembled:
+def assemble(handed_in: NotebookNode, release: NotebookNode) -> tuple[NotebookNode, list[str]]:
     """Return the released lab's marked cells with the student's answers, and the student's other cells.
+
+    With it come remarks on what was put right, in words.
 
     The marked cells stand in the lab's order. Each other cell stays behind the marked cell that it followed.
     Code of the lab that is gone, or that the student's version did not have yet, is put back.
@@ -52,7 +41,12 @@ def assemble(handed_in: NotebookNode, release: NotebookNode) -> Assembled:
     """
     lab = {grade_id(cell): copy.deepcopy(cell) for cell in release.cells if grade_id(cell)}
     marked = [cell for cell in handed_in.cells if grade_id(cell) in lab]
-    refuse_another(handed_in, marked)
+    # By its marks: code that looks like an answer is no proof. Labs may share a name or two, such as "train".
+    if 2 * len(marked) < max(1, sum(bool(grade_id(cell)) for cell in handed_in.cells)):
+        raise HandInError(
+            "the notebook has not the lab's marks for grading: it is another one (such as the lecture, or "
+            "another lab), or an editor has removed them"
+        )
     chosen: dict[str, NotebookNode] = {}  # of doubled answers the last that is not the untouched stub
     for cell in marked:
         known, given = chosen.get(grade_id(cell)), lab[grade_id(cell)]
@@ -83,19 +77,7 @@ def assemble(handed_in: NotebookNode, release: NotebookNode) -> Assembled:
             cell.id = f"own-{number}"
         if cell.cell_type == "markdown":
             _tell_missing_pictures(cell)
-    return Assembled(NotebookNode(release | {"cells": cells}), remarks)
-
-
-def refuse_another(handed_in: NotebookNode, marked: list[NotebookNode]) -> None:
-    """Raise unless the cells are of this lab, by their marks: code that looks like an answer is no proof."""
-    every = [cell for cell in handed_in.cells if grade_id(cell)]
-    if not every:
-        raise HandInError(
-            "the notebook has none of the lab's marks for grading: it is another notebook (such as the "
-            "lecture), or an editor has removed them"
-        )
-    if 2 * len(marked) < len(every):  # labs may share a name or two, such as "train"
-        raise HandInError("the notebook is of another lab: most of its marked cells are not of this one")
+    return NotebookNode(release | {"cells": cells}), remarks
 
 
 def _same(cell: NotebookNode, given: NotebookNode) -> bool:
@@ -133,37 +115,25 @@ def _remarks(
     words = {found.group() for found in SUSPECT.finditer(code)}
     told = {
         "cells are there more than once: the last one counts ({})": {n for n in ids if ids.count(n) > 1},
-        "a test cell was edited: put back ({})": [
-            name for name in locked if name in chosen and not _same(chosen[name], lab[name])
+        "test cells were missing or edited: put back ({})": [
+            name for name in locked if name not in chosen or not _same(chosen[name], lab[name])
         ],
-        "the grading marks of cells were changed: put back ({})": [
-            name
-            for name, cell in chosen.items()
-            if any(cell.metadata.nbgrader.get(key) != lab[name].metadata.nbgrader.get(key) for key in MARKS)
-        ],
-        "test cells were missing ({}): put back": [name for name in locked if name not in chosen],
         f"answers are missing, or have lost their marks ({{}}): {LOOK}": [
             name for name in lab if name not in locked and name not in chosen
         ],
         f"its code has {{}}, which no answer needs: {LOOK}": {word for word in words if word not in tests},
     }
-    remarks = [text.format(_some(names)) for text, names in told.items() if names]
+    remarks = [text.format(", ".join(sorted(names))) for text, names in told.items() if names]
     if list(dict.fromkeys(ids)) != [name for name in lab if name in ids]:
         remarks.append("the graded cells stand in another order: executed in the lab's order")
     return remarks
-
-
-def _some(names: Iterable[str]) -> str:
-    names = sorted(names)
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _add_what_is_near(cells: list[NotebookNode], release: NotebookNode) -> list[str]:
     """Put the student's text around an untouched question into its cell, for the person who grades it.
 
     Near is: a text cell that is not as the lab has it, up to the next marked cells; a code cell right behind
-    the question; wherever it stands, a cell that begins like the question.
+    the question.
     """
     given = {cell.source.strip() for cell in release.cells}
     remarks = []
@@ -178,10 +148,9 @@ def _add_what_is_near(cells: list[NotebookNode], release: NotebookNode) -> list[
             last += 1
         found = [
             cell
-            for i, cell in enumerate(cells)
+            for i, cell in enumerate(cells[first : last + 1], first)
             if not grade_id(cell) and cell.source.strip() not in given
-            if (first <= i <= last and (cell.cell_type == "markdown" or i == place + 1))
-            or _begin(cell).startswith(_begin(question))
+            if cell.cell_type == "markdown" or i == place + 1
         ]
         if found:
             texts = [f"```\n{c.source}\n```" if c.cell_type == "code" else c.source for c in found]
@@ -190,10 +159,6 @@ def _add_what_is_near(cells: list[NotebookNode], release: NotebookNode) -> list[
             _put(NotebookNode(source="\n\n".join(texts), attachments=pictures), question)
             remarks.append(f"{grade_id(question)}: the answer stands beside its cell, it was put into it")
     return remarks
-
-
-def _begin(cell: NotebookNode) -> str:
-    return " ".join(cell.source.split())[:BEGINS_ALIKE]
 
 
 def imports_before_tests(lab: NotebookNode) -> dict[str, str]:

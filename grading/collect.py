@@ -15,7 +15,7 @@ import re
 import time
 import unicodedata
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -39,18 +39,13 @@ class File:
 
     def read(self) -> bytes:
         """Return the content; never more than :data:`LARGEST` bytes are read."""
-        try:
-            with contextlib.ExitStack() as stack:
-                if self.members:
-                    outer = stack.enter_context(File(self.path, self.members[:-1]).archive())
-                    stream = stack.enter_context(outer.open(self.members[-1]))
-                else:
-                    stream = stack.enter_context(self.path.open("rb"))
-                content = stream.read(LARGEST + 1)
-        except HandInError:
-            raise
-        except Exception as error:  # a damaged zip file raises whatever zipfile stumbles over
-            raise HandInError(f"the file cannot be read ({type(error).__name__})") from None
+        with readable("file"), contextlib.ExitStack() as stack:
+            if self.members:
+                outer = stack.enter_context(File(self.path, self.members[:-1]).archive())
+                stream = stack.enter_context(outer.open(self.members[-1]))
+            else:
+                stream = stack.enter_context(self.path.open("rb"))
+            content = stream.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise HandInError(f"the file is larger than {LARGEST // 1_000_000} MB")
         return content
@@ -58,6 +53,17 @@ class File:
     def archive(self) -> zipfile.ZipFile:
         """Open this file as a zip file."""
         return zipfile.ZipFile(io.BytesIO(self.read()) if self.members else self.path)
+
+
+@contextlib.contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Tell that a file cannot be read: a damaged zip file raises whatever zipfile stumbles over."""
+    try:
+        yield
+    except HandInError:
+        raise
+    except Exception as error:
+        raise HandInError(f"the {what} cannot be read ({type(error).__name__})") from None
 
 
 @dataclass
@@ -97,7 +103,7 @@ def collect(
     pattern: str = "",
     known: Mapping[str, str] | None = None,
 ) -> list[Submission]:
-    """Return the submissions in ``place``, a folder or a zip file: one a student, sorted by student.
+    """Return the submissions in ``place``, a folder or a zip file: one a student.
 
     ``grade_ids`` are the lab's marks: of several notebooks the one with most of them counts. ``pattern``, a
     regular expression with the group ``student_id``, is for the path of each file below ``place``. Ids that
@@ -105,10 +111,9 @@ def collect(
     """
     try:
         rule = re.compile(pattern or MOODLE)
-    except re.error as error:
-        raise CourseError(f"The pattern is no regular expression: {error}.") from None
-    if "student_id" not in rule.groupindex:
-        raise CourseError("The pattern must contain (?P<student_id>...), the part that is the student's id.")
+        rule.groupindex["student_id"]
+    except (re.error, KeyError):
+        raise CourseError("--id needs a regular expression with (?P<student_id>...) in it.") from None
     by_student: dict[tuple[str, str], list[Found]] = {}
     for one in _everything(place):
         by_student.setdefault(_owner(one, lab, rule), []).append(one)
@@ -117,15 +122,14 @@ def collect(
     inner = {one.parts[1] for found in by_student.values() for one in found if len(one.parts) > 2}
     if len(by_student) == 1 < len(inner) and not pattern:
         raise CourseError(
-            f"All that is in {place} is in one folder. If that is the class, name that folder instead (of a "
-            "zip file: unpack it first). If it is one student, add --id '(?P<student_id>[^/]+)/'."
+            f"All that is in {place} is in one folder. If that is the class, name that folder (unpack a zip "
+            "file). If it is one student, add --id '(?P<student_id>[^/]+)/'."
         )
     folders = safe_ids([given for given, _ in by_student], known or {})
-    every = [
+    return [
         _choose(Submission(folders[given], given, name), found, lab, grade_ids)
         for (given, name), found in by_student.items()
     ]
-    return sorted(every, key=lambda submission: submission.student)
 
 
 def _everything(place: Path) -> list[Found]:
@@ -168,13 +172,8 @@ def _walk(place: Path) -> list[Found]:
 
 def _entries(file: File, before: tuple[str, ...] = ()) -> list[Found]:
     """Return what is in a zip file, with ``before``, its own place, before their names."""
-    try:
-        with file.archive() as archive:
-            entries = archive.infolist()
-    except HandInError:
-        raise
-    except Exception as error:  # a damaged zip file raises whatever zipfile stumbles over
-        raise HandInError(f"the zip file cannot be read ({type(error).__name__})") from None
+    with readable("zip file"), file.archive() as archive:
+        entries = archive.infolist()
     found = []
     for entry in entries:
         # It is never written under its name, which may lead anywhere; that only tells whose it is.
@@ -224,8 +223,7 @@ def _choose(submission: Submission, every: list[Found], lab: str, grade_ids: Col
         ),
     )
     if len(own) > 1:
-        more = f"{len(own) - 1} more notebook{'s' * (len(own) > 2)}"
-        notes = [f"{more} of this student left aside, graded is {best.shown}"]
+        notes = [f"graded is {best.shown}, not the other notebooks of this student: {len(own) - 1}"]
     elif notebooks and not own:
         notes = [f"only a notebook in a folder '{SOLUTIONS}' was handed in, which does not count"]
     elif not own and best.file:
@@ -260,10 +258,8 @@ def safe_ids(given: Collection[str], known: Mapping[str, str]) -> dict[str, str]
 
 
 def _safe(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text)
-    plain = re.sub(r"[^\w-]+", "_", plain).strip("_-")[:LONGEST_ID]
-    reserved = re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", plain)  # names of devices on Windows
-    return plain if plain and not reserved else f"student_{_hash(text)}"
+    plain = re.sub(r"[^\w-]+", "_", unicodedata.normalize("NFKC", text)).strip("_-")[:LONGEST_ID]
+    return plain or f"student_{_hash(text)}"
 
 
 def _hash(text: str) -> str:

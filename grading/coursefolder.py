@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,9 +77,7 @@ class CourseFolder:
     @contextmanager
     def entry(self) -> Iterator[api.Notebook | None]:
         """Open the lab's entry in the gradebook; there may be none."""
-        if not (self.root / "gradebook.db").exists():
-            yield None
-            return
+        self.root.mkdir(parents=True, exist_ok=True)
         with self.gradebook() as gradebook:
             found = None
             with suppress(MissingEntry):
@@ -89,17 +88,13 @@ class CourseFolder:
         """Return the notebook (or page) of a student in one of nbgrader's folders."""
         return self.root / step / student / self.lab / f"{self.lab}{suffix}"
 
-    def prepare(self, source: NotebookNode) -> str:
-        """Make the released version from ``source`` and enter the lab into the gradebook.
-
-        Return a line to tell, if the gradebook had to begin anew.
-        """
+    def prepare(self, source: NotebookNode) -> None:
+        """Make the released version from ``source`` and enter the lab into the gradebook."""
         self.path("source").parent.mkdir(parents=True, exist_ok=True)
         (self.root / "nbgrader_config.py").write_text(SETTINGS, encoding="utf-8")
         nbformat.write(source, self.path("source"))
-        notice = self._begin_anew_if_cells_differ(source)
-        self._convert(GenerateAssignment, ".", {}, stubs())
-        return notice
+        self._begin_anew_if_cells_differ(source)
+        self._convert(GenerateAssignment, ".", {})
 
     def release(self) -> NotebookNode:
         """Return the lab as nbgrader released it."""
@@ -200,23 +195,21 @@ class CourseFolder:
                 for submission in (entry.submissions if entry else ())
             }
 
-    def _begin_anew_if_cells_differ(self, source: NotebookNode) -> str:
+    def _begin_anew_if_cells_differ(self, source: NotebookNode) -> None:
         """Put the gradebook aside if the lab now has other cells: nbgrader cannot change it then."""
         with self.entry() as entry:
             known = {cell.name for cell in entry.source_cells} if entry else None
         if known in (None, {grade_id(cell) for cell in source.cells} - {""}):
-            return ""
+            return
         now = time.strftime("%Y-%m-%d-%H%M%S")
-        for name, aside in (("gradebook.db", f"gradebook-{now}.db"), ("results", f"results-{now}")):
-            if (self.root / name).exists():
-                os.replace(self.root / name, self.root / aside)
-        return (
-            f"The lab has other cells than before: a new gradebook is begun. The old one is kept as "
-            f"gradebook-{now}.db; points that were given by hand are only in that one."
-        )
+        os.replace(self.root / "gradebook.db", self.root / f"gradebook-{now}.db")
+        with suppress(FileNotFoundError):
+            os.replace(self.root / "results", self.root / f"results-{now}")
+        old = f"The old one, with the points that were given by hand, is gradebook-{now}.db."
+        print(f"The lab has other cells than before: a new gradebook is begun. {old}", file=sys.stderr)
 
     def _config(self, student: str) -> Config:
-        config = Config()
+        config = stubs()
         config.CourseDirectory.root = str(self.root)
         # Workers wait for each other.
         config.CourseDirectory.db_url = f"sqlite:///{self.root / 'gradebook.db'}?timeout=120"
@@ -225,10 +218,9 @@ class CourseFolder:
         config.OverwriteCells.add_missing_cells = True
         return config
 
-    def _convert(self, kind: type, student: str, steps: dict, more: Config | None = None) -> None:
+    def _convert(self, kind: type, student: str, steps: dict) -> None:
         """Let nbgrader convert a student's notebook, with other steps than its own."""
         config = self._config(student)
-        config.merge(more or Config())
         converter = kind(coursedir=CourseDirectory(config=config), config=config)
         converter.force = True
         for name, value in steps.items():

@@ -44,7 +44,6 @@ class Record:
     remarks: list[str] = field(default_factory=list)
     hints: dict[str, str] = field(default_factory=dict)  # failed test cell → the hint that was given
     seconds: float = 0.0
-    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,6 @@ class Row:
     grades: dict[str, Grade]
     remarks: list[str]
     current: bool = True  # graded as it lies in the folder now, not an earlier one
-
-    @property
-    def counts(self) -> bool:
-        """Tell whether the class's report counts it: it is current, and its notebook was graded."""
-        return self.current and self.record.status != REFUSED
 
     @property
     def total(self) -> float:

@@ -197,10 +197,9 @@ class SandboxedExecute(Execute):
         return next((reason for reason, is_so in exceeded.items() if is_so), "")
 
     def _measure(self) -> watch.Usage:
-        """Return what the kernel uses, and remember the most of it."""
+        """Return what the kernel uses, and remember its seconds."""
         provisioner = self.km.provisioner
         used = watch.usage(provisioner.pid) if provisioner is not None else watch.Usage()
-        self.run.memory = max(self.run.memory, used.memory)
         self.run.seconds = max(self.run.seconds, used.seconds)
         return used
 

@@ -8,7 +8,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader import utils
 
-from grading.handin import BASE64
+from grading.handin import BASE64, grade_id
 
 SAFE = {"text/plain": re.compile(".*", re.DOTALL), "image/png": BASE64, "image/jpeg": BASE64}
 NOT_DONE, NOT_RUN = "not done yet", "did not run"
@@ -61,12 +61,11 @@ def _text(value: object) -> str:
     return value.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to any file
 
 
-def earned(notebook: NotebookNode) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the points of each test cell as nbgrader counts them, and the hints of the failed ones."""
+def failed(notebook: NotebookNode) -> dict[str, str]:
+    """Return the hint of each test cell that has not all of its points, as nbgrader counts them."""
     tests = [cell for cell in notebook.cells if cell.cell_type == "code" and utils.is_grade(cell)]
-    results = {cell.metadata.nbgrader.grade_id: (*utils.determine_grade(cell), cell) for cell in tests}
-    points = {name: reached for name, (reached, _, _) in results.items()}
-    return points, {name: hint(cell) for name, (reached, most, cell) in results.items() if reached < most}
+    results = [(cell, *utils.determine_grade(cell)) for cell in tests]
+    return {grade_id(cell): hint(cell) for cell, reached, most in results if reached < most}
 
 
 def first_error(notebook: NotebookNode) -> str:

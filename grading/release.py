@@ -5,7 +5,7 @@
 
 The notebook is the one of ``labs/``. Beside it comes the part of ``nnlabs`` that the lab imports, as a
 folder: Python finds it there, so nothing but the usual packages has to be installed, and the lab runs
-without a network in a folder of its own. The same course gives the same zip, byte for byte.
+without a network in a folder of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import argparse
 import json
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -28,9 +27,8 @@ TEMPLATE = """\
 
 START
   1. Unpack the zip. Keep its files together in one folder, and work in that folder.
-  2. Once on each computer, install what the labs need (Python 3.10 to 3.13; this step needs a network):
+  2. Once for all labs, install what they need (Python 3.10 to 3.13; this step needs a network):
          python -m pip install -r requirements.txt
-     Have you done it for another lab of this course? Then it is done.
   3. Open the lab:
          python -m jupyter lab {notebook}
      From here on no network is needed.
@@ -50,22 +48,18 @@ CHECK
 HAND IN
   Hand in exactly one file, with its name as it is:
       {notebook}
-{hidden}"""
+"""
 WITH_CHECKS = """\
   The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on with
   the course's own version."""
 WITHOUT_CHECKS = """\
   In this form the check only says that the exercise is judged when it is handed in. The notebook goes on
   with your own version: after an exercise that is not done, later cells may stop with an error."""
-HIDDEN = """\
-  When it is graded, more may be tested than the checks in the notebook test.
-"""
 
 
 def release(lesson: Lesson, place: Path, *, checks: bool = True) -> Path:
     """Write the folder of the lab into ``place``, and a zip of it beside it; return the zip."""
-    archive = place / f"{lesson.name}.zip"
-    archive.unlink(missing_ok=True)  # an older release does not outlive a failed one
+    (place / f"{lesson.name}.zip").unlink(missing_ok=True)  # an older release does not outlive a failed one
     lab, source = build.build(lesson, "labs"), build.build(lesson, "solutions")
     folder = place / lesson.name
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,23 +68,17 @@ def release(lesson: Lesson, place: Path, *, checks: bool = True) -> Path:
     add_helper(source, folder, checks=checks)
     _copy(course.ROOT / "requirements" / "lock.txt", folder / "constraints.txt")
     _copy(HERE / "handin.py", folder / "check.py")
-    points = {
-        cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader.points
-        for cell in lab.cells
-        if cell.metadata.get("nbgrader", {}).get("grade")
-    }
+    marks = [cell.metadata.nbgrader for cell in lab.cells if "nbgrader" in cell.metadata]
+    points = {mark.grade_id: mark.points for mark in marks if mark.grade}
     _write(folder / "lab.json", json.dumps(points))
     _write(folder / "requirements.txt", requirements())
-    hidden = any("BEGIN HIDDEN TESTS" in cell.source for cell in source.cells)
     readme = TEMPLATE.format(
         title=lab.cells[0].source.partition("\n")[0].removeprefix("# "),
         notebook=f"{lesson.name}.ipynb",
         checks=WITH_CHECKS if checks else WITHOUT_CHECKS,
-        hidden=HIDDEN if hidden else "",
     )
     _write(folder / "README.txt", readme)
-    pack(folder, archive)
-    return archive
+    return Path(shutil.make_archive(str(folder), "zip", place, lesson.name))
 
 
 def add_helper(source: NotebookNode, folder: Path, *, checks: bool) -> None:
@@ -130,26 +118,12 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def pack(folder: Path, archive: Path) -> None:
-    """Write a zip of ``folder`` that depends on nothing but the files' names and contents."""
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
-        for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
-            if path.is_file():
-                name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-                entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-                entry.create_system, entry.external_attr = 3, 0o644 << 16  # on Windows too
-                target.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Release the lab that the command line names; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m grading.release", description=__doc__.split("\n")[0])
     parser.add_argument("lesson", help="number or name of the lesson, such as 03")
-    parser.add_argument(
-        "--without-checks",
-        action="store_true",
-        help="the checks, which hold the reference solutions, are not in the zip",
-    )
+    told = "leave out the checks, which hold the solutions"
+    parser.add_argument("--without-checks", action="store_true", help=told)
     options = parser.parse_args(arguments)
     place = course.ROOT / "build" / "release"
     try:

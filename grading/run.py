@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,12 +17,11 @@ from nbformat import NotebookNode
 from pebble import ProcessPool
 from tqdm import tqdm
 
-from grading import grades, sandbox, workers
+from grading import grades, report, sandbox, workers
 from grading.collect import Submission, collect
 from grading.coursefolder import CourseFolder
 from grading.grades import GRADED, REFUSED, Record, Row, load, save, write
 from grading.handin import HandInError
-from grading.report import write_report
 from grading.session import Limits
 from grading.submission import Setting
 from tools import course
@@ -49,7 +47,6 @@ class Options:
     memory: int = 3000  # megabytes
     pattern: str = ""
     force: bool = False
-    kind: str = ""  # of the sandbox; "": the best
 
 
 def grade_class(options: Options) -> int:
@@ -58,15 +55,18 @@ def grade_class(options: Options) -> int:
     start = time.monotonic()
     lab = options.lesson.name
     folder = CourseFolder((options.output / lab).resolve(), lab)
-    source = source_notebook(options.lesson)
+    source = read_notebook(options.lesson.notebook("solutions"))
     results = folder.root / "results"
     names = {record.given: record.student for record in load(results).values()}
     marks = {cell.metadata.get("nbgrader", {}).get("grade_id") for cell in source.cells} - {None}
     submissions = collect(options.submissions, lab, marks, options.pattern, names)
     jobs = min(options.jobs or cores(), len(submissions))
     with alone(folder.root), workers.workers(jobs, folder.root / "grade.log") as pool:
+        where = sandbox.chosen(course.ROOT, options.submissions, options.output)
         limits = Limits(memory=options.memory)
-        setting = Setting(folder, choose_sandbox(options), limits, options.budget)
+        for line in where.gaps():
+            print(f"Not isolated: {line}", file=sys.stderr)
+        setting = Setting(folder, where, limits, options.budget)
         key = grades.course_key(nbformat.writes(source), limits, f"{options.budget} {options.seconds}")
         setting = prepare(source, setting, key, pool, options.seconds)
         entered = folder.grades()
@@ -82,24 +82,6 @@ def grade_class(options: Options) -> int:
         f"{failed}, in {time.monotonic() - start:.0f} s: {folder.root}/grades.csv, report.html, feedback/"
     )
     return 1 if problems else 0
-
-
-def source_notebook(lesson: Lesson) -> NotebookNode:
-    """Return the lab's solution, with the badges of the student's version; its text may name the solution."""
-    source = read_notebook(lesson.notebook("solutions"))
-    badge = rf"(?<!\.\./)solutions(/|%2F){lesson.name}"
-    source.cells[0].source = re.sub(badge, rf"labs\g<1>{lesson.name}", source.cells[0].source)
-    return source
-
-
-def choose_sandbox(options: Options) -> sandbox.Sandbox:
-    """Return the best sandbox, and say what is not isolated."""
-    where = sandbox.chosen(options.kind, (course.ROOT, options.submissions, options.output))
-    if where.kind == "none" and not options.kind:
-        print(f"No sandbox: {sandbox.why_none()}", file=sys.stderr)
-    for line in where.gaps():
-        print(f"Not isolated: {line}", file=sys.stderr)
-    return where
 
 
 def cores() -> int:
@@ -120,9 +102,7 @@ def prepare(source: NotebookNode, setting: Setting, key: str, pool: ProcessPool,
         patient = replace(SOLUTION, memory=setting.limits.memory)
         took = workers.try_solution(pool, source, replace(setting, limits=patient))
         known.unlink(missing_ok=True)
-        notice = folder.prepare(source)
-        if notice:
-            print(notice, file=sys.stderr)
+        folder.prepare(source)
         told = {"key": key, "seconds": took}
         write(known, json.dumps(told))
     total = seconds or SECONDS_TO_START + CHECKS_SECONDS + PATIENCE * told["seconds"]
@@ -186,7 +166,7 @@ def write_results(
     rows.sort(key=lambda row: row.record.student)
     # With the mark at its start a spreadsheet reads the names right.
     write(folder.root / "grades.csv", "\ufeff" + grades.table(rows, maxima))
-    write_report(folder, rows, maxima)
+    write(folder.root / "report.html", report.page(folder.lab, rows, maxima))
 
 
 @contextmanager

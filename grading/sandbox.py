@@ -68,6 +68,7 @@ class Sandbox:
         own = "a submission runs as a user without rights, and can read what every user can read."
         yours = "a submission can read and change what you can: solutions, other submissions, grades."
         lines = [
+            f"no sandbox: {why_none()}",
             "a submission can use the network, unless the computer (or the container) has none.",
             own if is_root() else yours,
             "all share /tmp: what a submission writes there (not to its own TMPDIR) stays there.",
@@ -136,17 +137,15 @@ def environment(scratch: Path, budget: str) -> dict[str, str]:
     }
 
 
-def chosen(kind: str = "", private: tuple[Path, ...] = ()) -> Sandbox:
-    """Return the sandbox of that kind, or the strongest in which a trial program starts here.
+def chosen(*private: Path) -> Sandbox:
+    """Return the strongest sandbox in which a trial program starts here.
 
     None may work, or something ``private`` may lie in what each submission must see: that is told.
     """
-    found = next((box for box in map(Sandbox, KINDS) if kind in ("", box.kind) and works(box)), None)
+    found = next(filter(works, map(Sandbox, KINDS)), None)
     if found is None:
         raise CourseError(
-            f"The sandbox {kind} does not work here. Leave out --sandbox: the best is taken."
-            if kind
-            else "Python does not start here with limits on it. Is nnlabs installed for this Python "
+            "Python does not start here with limits on it. Is nnlabs installed for this Python "
             '(pip install -e ".[lab]"), and, if you are root, can every user read it?'
         )
     for place in map(Path.resolve, private):
@@ -160,33 +159,24 @@ def chosen(kind: str = "", private: tuple[Path, ...] = ()) -> Sandbox:
 
 def why_none() -> str:
     """Return why bubblewrap does not work on this system, and what would help."""
-    if sys.platform != "linux":
-        why = "this system has no sandbox for programs"
-    elif shutil.which("bwrap") is None:
-        why = "bubblewrap is not installed (sudo apt install bubblewrap)"
+    if shutil.which("bwrap") is None:
+        why = "bubblewrap is not installed (on Linux: sudo apt install bubblewrap)"
     else:
-        why = (
-            "bubblewrap does not work here, as usual inside a container. Ubuntu does not let it since 24.04: "
-        )
-        why += 'the commands against that are in grading/README.md, "Ubuntu 24.04"'
+        why = "bubblewrap does not work here, as usual inside a container and on Ubuntu since 24.04: see "
+        why += 'grading/README.md, "Ubuntu 24.04"'
     return f"{why}. Or grade in a container: see Dockerfile."
 
 
 def works(sandbox: Sandbox) -> bool:
     """Start Python in the sandbox and have it import what a kernel imports; tell whether it could."""
     with tempfile.TemporaryDirectory(prefix="nnlabs-trial-") as folder:
+        command = sandbox.command([sys.executable, "-c", TRIAL], Path(folder), Limits())
+        own = environment(Path(folder), "smoke")
         try:
-            return run(sandbox, [sys.executable, "-c", TRIAL], Path(folder)) == (0, "it works\n")
-        except (OSError, subprocess.TimeoutExpired):  # such as: there is no bubblewrap
+            said = subprocess.run(command, env=own, capture_output=True, timeout=300, check=True).stdout
+        except (OSError, subprocess.SubprocessError):  # such as: there is no bubblewrap
             return False
-
-
-def run(sandbox: Sandbox, program: list[str], folder: Path, limits: Limits | None = None) -> tuple[int, str]:
-    """Run ``program`` in the sandbox, in ``folder``; return how it ended and what it printed."""
-    command, own = sandbox.command(program, folder, limits or Limits()), environment(folder, "smoke")
-    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    finished = subprocess.run(command, env=own, **said, timeout=300, check=False)
-    return finished.returncode, finished.stdout.decode()
+    return said == b"it works\n"
 
 
 def _bubblewrap(scratch: Path, limits: Limits) -> list[str]:

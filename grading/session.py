@@ -35,10 +35,7 @@ class Limits:
     memory: int = 3000  # megabytes, all of its processes together
     disk: int = 250  # megabytes in the scratch folder
     output: int = 10  # megabytes that its cells print and show
-    file_size: int = 100  # megabytes
     processes: int = 32
-    threads: int = 256
-    open_files: int = 1024
 
     @property
     def clock(self) -> float:
@@ -57,9 +54,9 @@ class Limits:
             "RLIMIT_CPU": int(self.seconds) + 10,
             # Addresses, of which libraries reserve far more than they use; the memory in use is watched.
             "RLIMIT_AS": max(4 * self.memory, 12_000) * MEGABYTE,
-            "RLIMIT_NPROC": self.threads,
-            "RLIMIT_NOFILE": self.open_files,
-            "RLIMIT_FSIZE": self.file_size * MEGABYTE,
+            "RLIMIT_NPROC": 256,  # threads, too
+            "RLIMIT_NOFILE": 1024,
+            "RLIMIT_FSIZE": 100 * MEGABYTE,
         }
 
 
@@ -69,7 +66,6 @@ class Run:
 
     limits: Limits
     seconds: float = 0.0  # of computing, by all of its processes
-    memory: int = 0  # bytes in use by all of its processes, at most
     stopped: str = ""  # a key of STOPPED
     stopped_at: str = ""  # the name of the cell
     late: dict[str, str] = field(default_factory=dict)  # cell that was interrupted → why

@@ -53,20 +53,19 @@ def grade(submission: Submission, key: str, setting: Setting) -> Record:
         if submission.file is None:
             raise HandInError("; ".join(submission.notes))
         release = folder.release()
-        made = assemble.assemble(parse(submission.file.read()), release)
+        notebook, remarks = assemble.assemble(parse(submission.file.read()), release)
     except HandInError as reason:
         refuse(record, str(reason), folder)
         return record
     path = folder.path("submitted", submission.student)
     path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(made.notebook, path)
+    nbformat.write(notebook, path)
     run = Run(setting.limits)
     with scratch(setting) as place:
         imports = assemble.imports_before_tests(release)
         execute = SandboxedExecute(run, Place(place, setting.sandbox, setting.budget), imports)
-        executed = folder.autograde(submission.student, execute, _remark(record, run, made))
-    _, record.hints = outputs.earned(executed)
-    record.memory = run.memory
+        executed = folder.autograde(submission.student, execute, _remark(record, run, remarks))
+    record.hints = outputs.failed(executed)
     folder.feedback(submission.student)
     record.seconds = round(time.perf_counter() - start, 2)
     return record
@@ -88,14 +87,12 @@ def try_solution(source: NotebookNode, setting: Setting) -> float:
     """
     run = Run(setting.limits)
     with scratch(setting) as place:
-        execute = SandboxedExecute(
-            run, Place(place, setting.sandbox, setting.budget), assemble.imports_before_tests(source)
-        )
+        imports = assemble.imports_before_tests(source)
+        execute = SandboxedExecute(run, Place(place, setting.sandbox, setting.budget), imports)
         execute.preprocess(source, {"metadata": {}})
         if (place / ".matplotlib").is_dir() and not setting.fonts.exists():
             shutil.copytree(place / ".matplotlib", setting.fonts)
-    _, failed = outputs.earned(source)
-    if failed or run.stopped:
+    if outputs.failed(source) or run.stopped:
         reason = run.why_stopped() or outputs.first_error(source)
         raise CourseError(
             f"The lab's own solution does not get all its points here: {reason}. Nothing was graded."
@@ -110,20 +107,19 @@ def scratch(setting: Setting) -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix=SCRATCH, dir="/tmp" if Path("/tmp").is_dir() else None))
     try:
         if setting.fonts.is_dir():
-            shutil.copytree(setting.fonts, place / ".matplotlib")
-            for path in (place / ".matplotlib").rglob("*"):
-                path.chmod(0o644 if path.is_file() else 0o755)
-            (place / ".matplotlib").chmod(0o777)
+            fonts = shutil.copytree(setting.fonts, place / ".matplotlib")
+            for path in (fonts, *fonts.rglob("*")):
+                path.chmod(0o777)
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _remark(record: Record, run: Run, made: assemble.Assembled) -> Callable:
+def _remark(record: Record, run: Run, remarks: list[str]) -> Callable:
     """Return nbgrader's step after the execution: put status and remarks into record and notebook."""
 
     def step(notebook: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
-        record.remarks = [*made.remarks, *run.remarks()]
+        record.remarks = [*remarks, *run.remarks()]
         if any(remark.endswith(assemble.LOOK) for remark in record.remarks):
             record.status = LOOK
         elif run.stopped or run.late:

@@ -4,7 +4,7 @@ What the lab is made of (exercises, points, order, solutions) is read from the b
 exercises ``sigmoid``, the first one, and ``gates``, in the middle, are known by name.
 """
 
-import copy
+import csv
 import functools
 import json
 import re
@@ -14,6 +14,7 @@ from urllib.parse import quote
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from grading.handin import grade_id
 from tools import course
 
 LAB = "01_neurons"
@@ -24,54 +25,29 @@ def _text(folder, name=LAB):
     return (course.ROOT / folder / f"{name}.ipynb").read_text(encoding="utf-8")
 
 
-@functools.cache
-def _read(folder):
-    return nbformat.reads(_text(folder), as_version=4)
-
-
 def lab():
-    return copy.deepcopy(_read("labs"))
+    return nbformat.reads(_text("labs"), as_version=4)
 
 
 def solution():
-    return copy.deepcopy(_read("solutions"))
-
-
-def lecture():
-    return _text("notebooks").encode()
-
-
-def mark(cell):
-    return cell.get("metadata", {}).get("nbgrader", {})
-
-
-def grade_id(cell):
-    return mark(cell).get("grade_id", "")
-
-
-def is_test(cell):
-    return grade_id(cell).endswith("-check")
+    return nbformat.reads(_text("solutions"), as_version=4)
 
 
 def points(kind):
     """The maximum for each exercise that tests decide (code), or for each open question (markdown)."""
-    cells = [cell for cell in solution().cells if mark(cell).get("grade") and cell.cell_type == kind]
-    return {grade_id(cell).removesuffix("-check"): cell.metadata.nbgrader.points for cell in cells}
+    marks = [c.metadata.nbgrader for c in solution().cells if grade_id(c) and c.cell_type == kind]
+    return {mark.grade_id.removesuffix("-check"): mark.points for mark in marks if mark.grade}
 
 
 POINTS, QUESTIONS = points("code"), points("markdown")
-MAXIMUM = sum(POINTS.values())  # by tests
+MAXIMA, MAXIMUM = POINTS | QUESTIONS, sum(POINTS.values())  # of all; by tests
 QUESTION = next(iter(QUESTIONS))
 EVERY = tuple(POINTS)
 BEFORE_GATES = EVERY[: EVERY.index("gates")]
 WITHOUT_GATES = tuple(name for name in EVERY if name != "gates")
-ANSWERS = {grade_id(cell): cell.source for cell in solution().cells if mark(cell).get("solution")}
-NAMES = {
-    grade_id(cell).removesuffix("-check"): re.match(r"\w+", cell.source)[0]
-    for cell in solution().cells
-    if is_test(cell)
-}
-WRONG = {name: f"{own} = lambda *_, **__: 0" for name, own in NAMES.items()}
+SOURCES = {grade_id(cell): cell.source for cell in solution().cells}
+ANSWERS = {name: SOURCES[name] for name in (*EVERY, *QUESTIONS)}
+WRONG = {name: re.match(r"\w+", SOURCES[f"{name}-check"])[0] + " = lambda *_, **__: 0" for name in EVERY}
 WRONG["sigmoid"] = "def sigmoid(x):\n    return np.tanh(x)"
 
 
@@ -94,6 +70,12 @@ class Case:
         is_right = self.right is None or earned == set(self.right)
         is_right = is_right and row["status"].split(", ")[0] == self.status and self.words in row["remarks"]
         return {} if is_right else row
+
+
+def rows(folder):
+    """The table of grades: student → line."""
+    with (folder / "grades.csv").open(encoding="utf-8-sig", newline="") as stream:
+        return {row["folder"]: row for row in csv.DictReader(stream)}
 
 
 @functools.cache
@@ -128,18 +110,13 @@ def dump(made):
     return json.dumps(made).encode()
 
 
-def honest(seed=0):
-    """The cases of an ordinary class; ``seed`` varies what does not matter."""
-
-    def with_answers(question, sources):
-        own = {name.replace("-", "_"): f"{source}\n# {seed}" for name, source in sources.items()}
-        return dump(notebook((), question, **own))
-
-    half = {name: ANSWERS[name] for name in BEFORE_GATES}
+def honest():
+    """The cases of an ordinary class."""
+    wrong = {name.replace("-", "_"): source for name, source in WRONG.items()}
     return {
-        "right": Case(with_answers(True, {name: ANSWERS[name] for name in EVERY}), EVERY),
-        "half": Case(with_answers(False, half), BEFORE_GATES),
-        "wrong": Case(with_answers(False, WRONG)),
+        "right": Case(dump(notebook()), EVERY),
+        "half": Case(dump(notebook(BEFORE_GATES, False)), BEFORE_GATES),
+        "wrong": Case(dump(notebook((), False, **wrong))),
         "empty": Case(dump(lab())),
     }
 
@@ -185,13 +162,6 @@ def with_pictures(**changed):
     return dump(made | {"cells": [*made.cells, *own]})
 
 
-def beside(cells):
-    """The open question is answered behind its cell."""
-    place = next(i for i, cell in enumerate(cells) if grade_id(cell) == QUESTION)
-    return [*cells[: place + 1], new_markdown_cell("Cleo: yes."), *cells[place + 1 :]]
-
-
-@functools.cache
 def damaged():
     """What needs no execution, and ends in a status."""
     no_marks = [cell | {"metadata": {}} for cell in notebook().cells]
@@ -199,9 +169,8 @@ def damaged():
         "not-json": (b"{'cells': ", "not valid JSON"),
         "no-bytes": (b"", "empty"),
         "nested": (b"[" * 100_000, "not valid JSON"),
-        "no-cells": (b'{"cells": 3}', "without cells"),
         "another": (_text("labs", "02_multilayer_perceptron").encode(), "another lab"),
-        "lecture": (lecture(), "none of the lab's marks"),
+        "lecture": (_text("notebooks").encode(), "such as the lecture"),
         "marks-lost": (dump(notebook() | {"cells": no_marks}), "an editor has removed them"),
         "utf-16": (_text("labs").encode("utf-16"), "UTF-16"),
         "conflict": (b"<<<<<<< a\n{}\n>>>>>>> b", "conflict"),
@@ -209,17 +178,17 @@ def damaged():
     return {name: Case(content, (), "not graded", words) for name, (content, words) in contents.items()}
 
 
-@functools.cache
 def edited():
     """What students do to a notebook, mostly without meaning to."""
     half, lost = notebook(BEFORE_GATES, question=False), notebook()
     for cell in half.cells:
-        cell.source = "pass" if is_test(cell) else cell.source
-    half.cells = beside(half.cells)
+        cell.source = "pass" if grade_id(cell).endswith("-check") else cell.source
+    behind = [grade_id(cell) for cell in half.cells].index(QUESTION) + 1
+    half.cells.insert(behind, new_markdown_cell("Cleo: yes."))
     for cell in lost.cells:
         cell.metadata = {} if grade_id(cell) == "gates" else cell.metadata
     return {
-        "tests-edited": Case(dump(half), BEFORE_GATES, words="was edited: put back"),  # and "beside"
+        "tests-edited": Case(dump(half), BEFORE_GATES, words="edited: put back"),  # and "beside"
         "mark-lost": Case(dump(lost), WITHOUT_GATES, "look at it", "have lost their marks (gates)"),
         "version-4-2": Case(version_4_2(), EVERY),
         "pictures": Case(with_pictures(), EVERY),
@@ -238,11 +207,9 @@ for top in tops:
         seen += [*names, *(name for name in files if name.endswith(('.ipynb', '.db')))]
 print('SEEN', seen)
 print('SECRET', os.environ.get('GRADER_SECRET'))
-try:
-    socket.create_connection(('1.1.1.1', 53), timeout=2)
-    print('NETWORK there')
-except OSError:
-    print('NETWORK cut')
+print('NETWORKS', socket.if_nameindex())
+status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+print('RIGHTS', [status[name].strip('0 ' + chr(9) + chr(10)) for name in ('CapPrm', 'CapEff', 'CapAmb')])
 for target in (nnlabs.__file__, '/usr/owned', '/owned'):
     try:
         open(target, 'a').write('# owned')
@@ -260,26 +227,20 @@ NO_INTERRUPT = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 REPLACED = "class check:\n    gates = staticmethod(lambda attempt: attempt)\n"
 STOPS = {  # in the cell of the gates: it ends the run with these words; what was finished before counts
     "os-exit": ("import os\nos._exit(1)", "os._exit"),
-    "os-exit-later": ("def gates():\n    import os\n    os._exit(0)", "os._exit"),
     "quit": ("get_ipython().ask_exit()", "called quit() or exit()"),
     "loop-ignores": (f"{NO_INTERRUPT}while True:\n    pass", "could not be interrupted"),
     "memory-in-steps": ("hoard = []\nwhile True:\n    hoard.append(np.ones(3 * 10**7))", "of memory"),
     "fork-bomb": ("import os\nwhile True:\n    os.fork()", "processes"),
     "prints": ("while True:\n    print('x' * 1000)", "printed more"),
-    "files": (
-        "for i in range(50):\n    open(f'{i}', 'wb').write(bytes(10**7))\nwhile True: pass",
-        "of files",
-    ),
+    "files": ("for i in range(50): open(f'{i}', 'wb').write(bytes(10**7))\nwhile True: pass", "of files"),
     "odd-messages": (ODD_MESSAGES, "messages that are not"),
 }
 
 
-@functools.cache
 def hostile():
     """Attacks and accidents while it runs."""
     part, look = "graded in part", "look at it"
     patched = f"import nnlabs.checks.expect as e\ne.true = lambda *a, **k: None\n{WRONG['gates']}"
-    environment = "def gates():\n    import os\n    os.environ.pop('NBGRADER_EXECUTION', None)"
     value = f"{REPLACED}import sys\ndef gates():\n    sys.displayhook(100)"
     spied = notebook()
     spied.cells.insert(0, new_code_cell(SPY))
@@ -289,8 +250,6 @@ def hostile():
         "loop": Case(gates("while True:\n    pass"), WITHOUT_GATES, part, "of computing"),
         "memory-at-once": Case(gates("def gates():\n    return np.ones(50 * 10**9 // 8)"), WITHOUT_GATES),
         "patched-checks": Case(gates(patched), None, look, "nnlabs.checks.expect"),
-        "environment": Case(gates(environment), None, look, "NBGRADER_EXECUTION"),
-        "own-answer": Case(gates("gates = check.gates.reference"), None, look, ".reference"),
         "check-replaced": Case(gates(REPLACED + WRONG["gates"]), WITHOUT_GATES),
         "value": Case(gates(value), WITHOUT_GATES, look, "displayhook"),
         "spy": Case(dump(spied), EVERY),

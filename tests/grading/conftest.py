@@ -1,6 +1,5 @@
 """Where and with what the tests of the grader run, and what several of them ask."""
 
-import functools
 import sys
 import time
 
@@ -15,13 +14,8 @@ import psutil
 
 from grading import sandbox
 
-
-@functools.cache
-def has_bubblewrap():
-    return sandbox.works(sandbox.Sandbox("bubblewrap"))
-
-
-needs_bubblewrap = pytest.mark.skipif(not has_bubblewrap(), reason="bubblewrap does not work here")
+HAS_BUBBLEWRAP = sandbox.works(sandbox.Sandbox("bubblewrap"))
+needs_bubblewrap = pytest.mark.skipif(not HAS_BUBBLEWRAP, reason="bubblewrap does not work here")
 
 
 def kernels():

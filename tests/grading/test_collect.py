@@ -41,22 +41,17 @@ def zipped(files):
 @pytest.mark.parametrize(
     ("name", "student"),
     [
-        ("anna/01_neurons.ipynb", "anna"),
         ("anna/deep/er/x.ipynb", "anna"),
         ("01_neurons_s123.ipynb", "s123"),
         ("s123-01-neurons (2).ipynb", "s123"),
-        ("Ann Lee_1234567_assignsubmission_file_/01_neurons.ipynb", "1234567"),
-        ("Ann Lee_1234567_assignsubmission_file_01_neurons.ipynb", "1234567"),
         ("Zoë Ł/01_neurons.ipynb", "Zoë_Ł"),
         ("x..\\..\\x.ipynb", "x_x"),
-        ("CON/x.ipynb", None),
         ("hal_01_neurons.ipynb.ipynb", "hal"),
         ("ann.lee_01_neurons.ipynb", "ann_lee"),
     ],
 )
 def test_whose_a_file_is(tmp_path, name, student):
-    (found,) = set(students(write(tmp_path, {name: b"{}", "other.ipynb": b"{}"}))) - {"other"}
-    assert found == student or (student is None and found.startswith("student_"))
+    assert set(students(write(tmp_path, {name: b"{}", "other.ipynb": b"{}"}))) == {student, "other"}
 
 
 def test_a_zip_file_is_read_without_being_unpacked_and_never_more_than_the_limit(tmp_path, monkeypatch):
@@ -64,33 +59,22 @@ def test_a_zip_file_is_read_without_being_unpacked_and_never_more_than_the_limit
     names = ("x/01_neurons.ipynb", "../../y/01_neurons.ipynb", "/z/01_neurons.ipynb", "__MACOSX/x/._a.ipynb")
     path.write_bytes(zipped({name: name * 10 for name in names}))
     found = students(path)
-    assert {name: one.file.read() for name, one in found.items()} == {
-        "x": names[0].encode() * 10,
-        "y": names[1].encode() * 10,
-        "z": names[2].encode() * 10,
-    }
+    read = {name: one.file.read() for name, one in found.items()}
+    assert read == dict(zip("xyz", (name.encode() * 10 for name in names), strict=False))
     assert [p.name for p in tmp_path.rglob("*")] == ["download.zip"]
     monkeypatch.setattr(collect, "LARGEST", 100)
     with pytest.raises(HandInError, match="larger than"):
         found["x"].file.read()
 
 
-def damaged_zips():
+def test_a_damaged_zip_file_is_one_students_matter(tmp_path):
     whole = zipped({"01_neurons.ipynb": b"{}" * 1000})
-    return {"data": whole[:50] + bytes(10) + whole[60:], "cut": whole[:60], "text": b"x"}
-
-
-@pytest.mark.parametrize("damage", damaged_zips())
-def test_a_damaged_zip_file_is_one_students_matter(tmp_path, damage):
-    content = damaged_zips()[damage]
-    found = students(write(tmp_path, {"ann.zip": content, "ben/work.zip": content, "cleo.ipynb": b"{}"}))
-    assert set(found) == {"ann", "ben", "cleo"}
-    for student in ("ann", "ben"):
-        if found[student].file is None:
-            assert "zip file" in found[student].notes[0]
-        else:
-            with pytest.raises(HandInError, match="cannot be read"):
-                found[student].file.read()
+    contents = {"ann.zip": whole[:60], "ben/work.zip": b"x", "dan.zip": whole[:50] + bytes(10) + whole[60:]}
+    found = students(write(tmp_path, {**contents, "cleo.ipynb": b"{}"}))
+    assert found["ann"].notes == found["ben"].notes == ["the zip file cannot be read (BadZipFile)"]
+    assert found["cleo"].file
+    with pytest.raises(HandInError, match="cannot be read"):
+        found["dan"].file.read()
 
 
 def test_names_that_cannot_be_printed_stay_apart(tmp_path):
@@ -128,18 +112,12 @@ def test_a_folder_around_the_class_is_asked_for_not_guessed(tmp_path):
 
 
 def test_of_several_notebooks_the_one_named_like_the_lab_counts_then_the_latest(tmp_path):
-    names = [
-        "01_neurons-old.ipynb",
-        "01_neurons.ipynb",
-        "scratch.ipynb",
-        ".ipynb_checkpoints/01_neurons.ipynb",
-    ]
-    write(tmp_path / "anna", dict.fromkeys(names, b"{}"))
+    names = ["01_neurons-old.ipynb", "01_neurons.ipynb", "x.ipynb", ".ipynb_checkpoints/01_neurons.ipynb"]
     for i, name in enumerate(names):
-        os.utime(tmp_path / "anna" / name, (1e9 + i, 1e9 + i))
-    anna = students(tmp_path)["anna"]
+        os.utime(write(tmp_path / "anna", {name: b"{}"}) / name, (1e9 + i, 1e9 + i))
+    (anna,) = students(tmp_path).values()
     assert anna.file.path.name == "01_neurons.ipynb"
-    assert anna.notes == ["2 more notebooks of this student left aside, graded is anna/01_neurons.ipynb"]
+    assert anna.notes == ["graded is anna/01_neurons.ipynb, not the other notebooks of this student: 2"]
 
 
 def test_ids_that_would_be_the_same_folder_stay_apart():
@@ -156,8 +134,8 @@ def test_ids_that_would_be_the_same_folder_stay_apart():
 def test_an_own_pattern_for_ids(tmp_path):
     write(tmp_path, {"2024/x-anna.ipynb": b"{}"})
     assert set(students(tmp_path, pattern=r".*-(?P<student_id>\w+)\.ipynb")) == {"anna"}
-    for pattern, words in (("x", "must contain"), ("(?P<student_id>", "no regular expression")):
-        with pytest.raises(course.CourseError, match=words):
+    for pattern in ("x", "(?P<student_id>"):
+        with pytest.raises(course.CourseError, match="needs a regular expression"):
             students(tmp_path, pattern=pattern)
 
 
@@ -166,12 +144,8 @@ def test_an_own_pattern_for_ids(tmp_path):
 def test_everybody_who_handed_in_anything_has_a_line(tmp_path, form, packed):
     names = ["01_neurons.ipynb.txt", "01_neurons.ipynb.json", "a.py", "a.HEIC", "a", "a.tar.gz"]
     files = {form.format(f"s{i}", name, 100 + i): b"x" for i, name in enumerate(names)}
-    place = tmp_path / "class.zip"
-    if packed:
-        place.write_bytes(zipped(files))
-    else:
-        place = write(tmp_path / "class", files)
-    found = students(place)
+    files = {"class.zip": zipped(files)} if packed else files
+    found = students(write(tmp_path, files) / "class.zip" if packed else write(tmp_path, files))
     assert len(found) == len(names)
     for one in found.values():
         assert one.file is None
@@ -181,23 +155,19 @@ def test_everybody_who_handed_in_anything_has_a_line(tmp_path, form, packed):
 @pytest.mark.parametrize("between", ["/", ""])
 def test_a_students_own_zip_in_moodles_is_looked_into(tmp_path, between):
     place = tmp_path / "moodle.zip"
-    zoe, ann = (
-        f"Zoe_12_assignsubmission_file_{between}work.zip",
-        "Ann_13_assignsubmission_file_/01_neurons.ipynb",
-    )
-    place.write_bytes(zipped({zoe: zipped({"deep/01_neurons.ipynb": b"mine"}), ann: b"hers"}))
-    found = students(place)
-    assert {student: one.file.read() for student, one in found.items()} == {"12": b"mine", "13": b"hers"}
-    assert {student: one.name for student, one in found.items()} == {"12": "Zoe", "13": "Ann"}
+    zoe, ann = (f"{name}_assignsubmission_file_{between}" for name in ("Zoe_12", "Ann Lee_13"))
+    own = zipped({"deep/01_neurons.ipynb": b"mine"})
+    place.write_bytes(zipped({f"{zoe}work.zip": own, f"{ann}01_neurons.ipynb": b"hers"}))
+    found = {one.name: (student, one.file.read()) for student, one in students(place).items()}
+    assert found == {"Zoe": ("12", b"mine"), "Ann Lee": ("13", b"hers")}
 
 
 def test_of_a_clone_the_lab_counts_and_never_the_solution(tmp_path):
     lab = tiny.dump(tiny.lab())
     contents = {"labs": lab, "notebooks": b"{}", "solutions": tiny.dump(tiny.SOLUTION)}
     clone = {f"{folder}/01_neurons.ipynb": content for folder, content in contents.items()}
-    write(tmp_path / "ann", clone)
     for i, name in enumerate(clone):
-        os.utime(tmp_path / "ann" / name, (1e9 + i, 1e9 + i))
+        os.utime(write(tmp_path / "ann", clone) / name, (1e9 + i, 1e9 + i))
     (tmp_path / "ben.zip").write_bytes(zipped({f"nnlabs-main/{name}": text for name, text in clone.items()}))
     write(tmp_path / "cleo" / "solutions", {"01_neurons.ipynb": lab})
     found = students(tmp_path)
@@ -205,9 +175,3 @@ def test_of_a_clone_the_lab_counts_and_never_the_solution(tmp_path):
     assert "graded is ben.zip/nnlabs-main/labs/01_neurons.ipynb" in found["ben"].notes[0]
     assert found["cleo"].file is None
     assert "does not count" in found["cleo"].notes[0]
-
-
-def test_a_link_is_not_followed(tmp_path):
-    write(tmp_path / "class", {"ann/01_neurons.ipynb": b"{}"})
-    (tmp_path / "class" / "link").symlink_to(tmp_path / "class" / "ann")
-    assert students(tmp_path / "class")["link"].notes == ["a link: not followed"]

@@ -1,8 +1,6 @@
 """Where submissions run, what is kept out, and how what they do ends."""
 
-import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,58 +16,12 @@ from tests.grading.conftest import kernels, needs_bubblewrap, until
 from tools import course
 
 BOX = sandbox.Sandbox("bubblewrap")
-TRIAL = """
-import os, socket
-from pathlib import Path
-for place in (PACKAGE, '/usr', '/', str(Path.cwd().parent)):
-    try:
-        open(Path(place, 'owned'), 'w').close()
-        print('WROTE', place) if place != '/tmp' else None
-    except OSError:
-        pass
-open('mine', 'w').write('x')
-status = dict(line.split(':', 1) for line in open('/proc/self/status'))
-print([status[name].split() for name in ('CapPrm', 'CapEff', 'CapAmb', 'NoNewPrivs')])
-print(sorted({*os.environ} - {'PWD', 'OLDPWD', 'LC_CTYPE'}))
-print('ROOT' if os.getuid() == 0 else 'user', sorted(os.listdir(COURSE)))
-try:
-    socket.create_connection(('127.0.0.1', PORT), timeout=2)
-    print('NETWORK')
-except OSError:
-    pass
-children = 0
-try:
-    while children < 400:
-        if os.fork() == 0:
-            import time; time.sleep(5); os._exit(0)
-        children += 1
-except OSError:
-    print('HELD')
-"""
-
-
-@needs_bubblewrap
-def test_what_a_sandbox_keeps_out():
-    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryDirectory() as folder:
-        port = listener.getsockname()[1]
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()  # from here it can be reached
-        values = f"PACKAGE, COURSE, PORT = {str(course.ROOT / 'nnlabs')!r}, {str(course.ROOT)!r}, {port}\n"
-        program = [sys.executable, "-c", values + TRIAL]
-        status, said = sandbox.run(BOX, program, Path(folder), session.Limits(threads=40))
-    assert status == 0, said
-    rights, variables, seen, held = said.splitlines()
-    assert rights == str([["0" * 16]] * 3 + [["1"]])
-    assert variables == str(sorted(sandbox.environment(Path("/x"), "smoke")))
-    assert seen.startswith("user")
-    assert not {"lessons", "solutions", "build", ".git"} & set(re.findall(r"'([\w.]+)'", seen))
-    assert held == "HELD"
-    assert not BOX.gaps()
 
 
 @needs_bubblewrap
 def test_what_is_private_must_not_lie_in_what_is_shown():
     with pytest.raises(course.CourseError, match="can read"):
-        sandbox.chosen("bubblewrap", (Path(sys.prefix, "lib", "submissions"),))
+        sandbox.chosen(Path(sys.prefix, "lib", "submissions"))
 
 
 def test_the_folder_that_python_is_installed_in_is_not_shown_as_a_whole(tmp_path, monkeypatch):
@@ -128,42 +80,20 @@ def test_an_output_that_is_too_large_to_be_read_ends_the_run_with_this_reason():
     assert (run.stopped, run.stopped_at, given[1]) == ("output", "cell 1", [])
 
 
-@pytest.mark.parametrize("reason", session.STOPPED)
-def test_each_reason_is_words(reason):
-    words = session.Run(session.Limits(), stopped=reason).why_stopped()
-    assert not re.search(r"[{}]|None", words)
-
-
-@pytest.mark.parametrize(
-    "output",
-    [
+def test_outputs_of_any_form_end_in_a_valid_notebook():
+    given = [
         {"output_type": "execute_result", "data": 5},
         {"output_type": "display_data", "data": {"text/plain": {"a": 1}}, "metadata": 3},
         {"output_type": "display_data", "data": {"image/png": "<b>"}, "metadata": {"image/png": [1]}},
         {"output_type": "error", "ename": {}, "evalue": None, "traceback": 7},
         {"output_type": "stream", "name": [], "text": {"x": "\ud800"}},
         {"output_type": "unknown"},
-    ],
-)
-def test_outputs_of_any_form_end_in_a_valid_notebook(output):
+    ]
     cell = nbformat.v4.new_code_cell()
-    cell.outputs = [nbformat.from_dict(output)]
+    cell.outputs = [nbformat.from_dict(output) for output in given]
     outputs.clean(cell)
     nbformat.validate(nbformat.v4.new_notebook(cells=[cell]))
     nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
-
-
-def test_a_value_gives_no_points_and_stderr_takes_none():
-    error = nbformat.v4.new_output("error", ename="CheckFailedError", evalue="gates: not done yet.")
-    value = nbformat.v4.new_output("execute_result", {"text/plain": "100"})
-    talk = nbformat.v4.new_output("stream", name="stderr", text="x")
-    mark = {"grade": True, "solution": False, "grade_id": "x", "points": 2}
-    for given, points in (([value, error], 0), ([talk, value], 2), ([talk, error], 0)):
-        cell = nbformat.v4.new_code_cell(outputs=given, metadata={"nbgrader": mark})
-        outputs.clean(cell)
-        earned, hints = outputs.earned(nbformat.v4.new_notebook(cells=[cell]))
-        assert earned == {"x": points}
-        assert hints == ({} if points else {"x": outputs.NOT_DONE})
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not sandbox.is_root(), reason="of Linux, for root")
@@ -183,20 +113,12 @@ def test_all_that_a_user_runs_is_ended_however_fast_it_forks():
     assert not any(running() for _ in range(20))
 
 
-def test_without_a_sandbox_it_is_said(monkeypatch):
+def test_without_a_sandbox_it_is_said_with_the_ways_out(monkeypatch):
     for root, words in ((True, "what every user can read"), (False, "other submissions")):
         monkeypatch.setattr(sandbox, "is_root", lambda root=root: root)
         said = " ".join(sandbox.Sandbox("none").gaps())
         assert all(part in said for part in ("network", "share /tmp", words))
-    assert sandbox.environment(Path("/tmp/own"), "smoke")["TMPDIR"] == "/tmp/own"
-
-
-@pytest.mark.parametrize("there", [None, "/usr/bin/bwrap"])
-def test_why_there_is_no_sandbox_is_said_with_the_ways_out(monkeypatch, there):
-    guide = (course.ROOT / "grading" / "README.md").read_text(encoding="utf-8")
-    monkeypatch.setattr(shutil, "which", lambda _: there)
-    said = sandbox.why_none()
-    assert "Dockerfile" in said
-    assert "\n" not in said
-    for heading in re.findall(r'grading/README.md, "([^"]+)"', said):
-        assert f"### {heading}\n" in guide
+    for there, words in ((None, "apt install bubblewrap"), ("bwrap", 'README.md, "Ubuntu 24.04"')):
+        monkeypatch.setattr(shutil, "which", lambda _, there=there: there)
+        assert words in sandbox.Sandbox("none").gaps()[0]
+        assert "Dockerfile" in sandbox.why_none()
