@@ -7,19 +7,26 @@
 # %% [markdown]
 # # Variational autoencoder
 #
-# An autoencoder compresses digits, but it cannot invent one. The variational autoencoder can. It is a model
-# of probability that is trained like a network: you derive what it maximises, step by step, and check every
-# step on a small model whose answer is known. Then you train it on MNIST, walk through its code space, and
-# measure what it has learned in nats.
+# An autoencoder compresses digits, but it has no distribution from which a new code could be drawn. The
+# variational autoencoder (VAE) is trained together with one. It is a model of probability that is trained
+# like a network: you derive what it maximises, step by step, and check every step on a small model whose
+# answer is known. Then you train it on MNIST, walk through its code space, and measure what it has learned in
+# nats.
+#
+# **You need** likelihoods as losses (lesson 03), Keras models (lesson 02) and autoencoders (lesson 09), and
+# what the density, the mean and the covariance of a Gaussian are. About three hours; what is marked *second
+# reading* can wait. The symbols are those of the table of [notation](01_neurons.ipynb#Notation), but for two:
+# here $k$ is the number of latent variables, and $\phi$ stands for the weights of an encoder.
 #
 # **After this lesson you can**
 #
 # - say why $p(z|x)$ is out of reach, and derive the evidence lower bound (ELBO) that replaces it;
+# - say what the ELBO teaches the encoder and what the decoder, and what *amortisation* is;
 # - compute the Kullback-Leibler divergence of a Gaussian from $\mathcal N(0, I)$;
 # - explain why sampling stops the gradient, and how the reparametrisation lets it pass;
 # - write a variational autoencoder in plain Keras, train it, save it and load it;
 # - report a test ELBO and an importance-weighted estimate, and say what they mean;
-# - generate digits and interpolate between them, and say why an ordinary autoencoder does this badly;
+# - generate digits and interpolate between them, and say what an ordinary autoencoder lacks for it;
 # - recognise posterior collapse;
 # - use the codes to learn from 100 labels.
 
@@ -38,6 +45,19 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
 # %% [markdown]
+# ## 0. The whole in one line
+#
+# An ordinary autoencoder maps an image to one code, and the code to a copy. A VAE maps it to a *distribution*
+# of codes, a Gaussian for each component, and draws a code from it:
+#
+# $$x \;\xrightarrow{\text{ encoder }}\; (\mu,\ \log \sigma^2) \;\xrightarrow{\text{ draw }}\; z
+# \;\xrightarrow{\text{ decoder }}\; p(x|z)$$
+#
+# (Section 6 draws it.) The decoder has to rebuild $x$ whatever code was drawn, so near codes give similar
+# images. A second term of the loss keeps all these distributions near one fixed Gaussian, the prior; later
+# *new* codes are drawn from it. Why just this loss? Sections 1 to 4 derive it. If you would like to see
+# digits first, read sections 5 to 7 and come back.
+#
 # ## 1. A hidden variable behind the data
 #
 # Suppose that a hidden variable $z$, the **latent variable**, generates what we observe:
@@ -112,8 +132,8 @@ for dimensions in (2, 4, 16):
     print(f"k = {dimensions:2}: {121.0**dimensions:.1e} points")
 
 # %% [markdown]
-# A better idea: $p(x)$ is the mean of $p(x|z)$ over the prior. So draw $z_1, \ldots, z_m$ from $p(z)$ and
-# take the mean. **Before you run the next cell, what do you expect** when $k$ grows and $m = 10\,000$ stays?
+# A better idea: $p(x)$ is the mean of $p(x|z)$ over the prior. So draw $z_1, \ldots, z_K$ from $p(z)$ and
+# take the mean. **Before you run the next cell, what do you expect** when $k$ grows and $K = 10\,000$ stays?
 # For each $k$ we take 20 observations of a random linear model, where the true $\log p(x)$ is known.
 
 
@@ -170,8 +190,18 @@ assert np.allclose(posterior.logpdf(z), log_likelihood(z) + log_prior(z) - log_p
 #
 # $$KL(q(z|x), p(z|x)) = -\int q(z|x)\, \log\frac{p(z|x)}{q(z|x)}\, dz.$$
 #
-# It is never negative, and 0 only if the two are equal. It is a mean over $q$, so we can estimate it by draws
-# from $q$. Take some Gaussian, on purpose a bad one:
+# It is never negative, and 0 only if the two are equal. Two lines show it. The logarithm lies below its
+# tangent at 1, $\log t \le t - 1$, and touches it only there. So with $t = p / q$
+#
+# $$-KL(q, p) = \int q \log \frac{p}{q}\, dz \;\le\; \int q \left( \frac{p}{q} - 1 \right) dz
+# = \int p\, dz - \int q\, dz = 1 - 1 = 0.$$
+#
+# It is no distance: $KL(q, p)$ and $KL(p, q)$ differ. We take the mean over $q$, because $q$ is what we can
+# draw from. This direction minds a $q$ that draws where $p$ has nearly no mass, and forgives a $q$ that
+# leaves out a part of $p$: of two peaks that are far apart, the best single Gaussian covers one. (Exercise 1
+# of the lab draws both directions.)
+#
+# As a mean over $q$ it can be estimated by draws from $q$. Take some Gaussian, on purpose a bad one:
 
 # %%
 m, S = np.array([0.5, -0.5]), np.array([[0.3, 0.1], [0.1, 0.2]])
@@ -216,11 +246,23 @@ assert np.isclose(log_p_x, kl_estimate + elbo_estimate)
 assert elbo_estimate <= log_p_x
 
 # %% [markdown]
-# Two things follow, because a divergence is never negative and because $\log p(x)$ does not depend on $q$.
+# Two things follow for a **fixed model** $p$, because a divergence is never negative and because $\log p(x)$
+# does not depend on $q$.
 #
 # - The ELBO is never larger than $\log p(x)$. It is a lower bound of the evidence, hence its name.
-# - Whatever makes the ELBO larger makes the divergence smaller. We can look for the best $q$ **without
-#   knowing $p(z|x)$**: the ELBO has only $p(x, z)$ and $q$, and we can compute both.
+# - A $q$ with a larger ELBO has a smaller divergence. We can look for the best $q$ **without knowing
+#   $p(z|x)$**: the ELBO has only $p(x, z)$ and $q$, and we can compute both.
+#
+# **Two for one.** In a VAE the model is learned, too. The decoder $p_\theta(x|z)$ is a network with the
+# weights $\theta$, the encoder $q_\phi(z|x)$ one with the weights $\phi$, and
+#
+# $$\log p_\theta(x) = KL(q_\phi(z|x), p_\theta(z|x)) + \text{ELBO}(\theta, \phi).$$
+#
+# The left side does not contain $\phi$: a step of $\phi$ that raises the ELBO can only close the gap. A step
+# of $\theta$ lifts a lower bound of $\log p_\theta(x)$. This is maximum likelihood (lesson 03), but
+# approximate: the ELBO also grows if the model becomes one whose $p_\theta(z|x)$ is easier for $q_\phi$, so
+# $\log p_\theta(x)$ need not grow with every step, nor the gap shrink. One number, the ELBO, trains both
+# networks at once (Kingma & Welling, 2014). Where nothing is learned we leave out $\theta$ and $\phi$.
 #
 # **Before you run the next cell, what do you expect** if $q$ is the true posterior? Look at every single
 # draw, not only at the mean.
@@ -305,8 +347,9 @@ plots.show(
 # %% [markdown]
 # **Look at** where the curves touch the line: shift 0, ratio 1. The shaded gap is the divergence.
 #
-# One more point. A VAE takes $q$ with **independent components**, a diagonal covariance. The true posterior
-# may have none. Then the best such $q$ leaves a gap that no training can close.
+# One more point. A VAE takes $q$ with **independent components**, a diagonal covariance. The components of
+# the true posterior may be correlated. Then the best such $q$ leaves a gap that no training of the encoder
+# can close.
 
 # %%
 diagonal = np.diag(1 / np.diag(M))  # the best diagonal covariance
@@ -366,8 +409,8 @@ assert np.isclose(divergence, kl_gaussians(mu, q.cov, np.zeros(3), np.eye(3)), r
 # $$J(\mu) = \mathbb E_{z \sim \mathcal N(\mu, \sigma^2)} f(z),$$
 #
 # where $f$ stands for everything after the draw: the decoder and the loss. Here is the difficulty. Draw $z$,
-# say 1.37. The program computes $f(1.37)$. In this computation $\mu$ does not appear any more: the
-# derivative of $f(1.37)$ with respect to $\mu$ is 0.
+# say 1.37. The program computes $f(1.37)$. In this computation $\mu$ does not appear any more: the derivative
+# of $f(1.37)$ with respect to $\mu$ is 0.
 #
 # Perhaps a difference quotient helps? Take $f(z) = (z - 2)^2$, $\mu = 0$ and $\sigma = 1$. Then
 # $J(\mu) = (\mu - 2)^2 + \sigma^2$ and $J'(0) = -4$. Draw at $\mu + h$, draw at $\mu$, subtract, divide by
@@ -390,8 +433,8 @@ for h in (1.0, 0.1, 0.01, 0.001):
 
 # %% [markdown]
 # **Look at** the two columns. With new draws the noise of the two means is divided by $h$, and the smaller
-# $h$ the worse. With *the same noise* $\varepsilon$ in both the quotient is fine, and the
-# better the smaller $h$ is.
+# $h$ the worse. With *the same noise* $\varepsilon$ in both the quotient tends to $-4$; for a small $h$ only
+# the noise of a mean of 10,000 draws is left, some hundredths.
 #
 # This is the **reparametrisation** (Kingma & Welling, 2014; Rezende et al., 2014). Draw the randomness where
 # it depends on nothing, and make $z$ of it by a formula that can be differentiated:
@@ -451,7 +494,7 @@ plots.show(
 )
 
 # %% [markdown]
-# ### The other way: the score function
+# ### The other way: the score function (second reading)
 #
 # There is an older estimator that needs no formula for $z$. Since $\nabla q = q\, \nabla \log q$,
 #
@@ -560,6 +603,12 @@ plots.show(
 #
 # An ordinary encoder returns one value for each component of the code. A VAE's encoder returns a
 # distribution: $\mu$ and $\log \sigma^2$. A sample of it goes into the decoder.
+#
+# In section 2 a $q$ was chosen for one $x$. For the next $x$ the choice would begin again. The encoder is
+# *one* function that gives $q$ for every $x$, also for one that it has never seen: the search is paid once,
+# in training. This is **amortisation**. Its price: the encoder may miss the best $q$ of a single $x$. So the
+# gap $KL(q(z|x), p(z|x))$ has two parts, what the family of $q$ cannot do and what the encoder misses (the
+# *amortisation gap*; Cremer et al., 2018). The lab searches, and measures the second part.
 
 # %%
 figure, ax = plt.subplots(figsize=(8.4, 2.2))
@@ -578,9 +627,9 @@ plots.show(
 )
 
 # %% [markdown]
-# The sampling layer is the formula of section 4. It owns its random generator, a `SeedGenerator`, which
-# moves on with each draw, also in a compiled training step. The line above the class gives it a name under
-# which Keras finds it again when a saved model is loaded.
+# The sampling layer is the formula of section 4. It owns its random generator, a `SeedGenerator`, which moves
+# on with each draw, also in a compiled training step. The line above the class gives it a name under which
+# Keras finds it again when a saved model is loaded.
 
 
 # %%
@@ -623,6 +672,11 @@ def make_decoder(latent, widths):
 # %% [markdown]
 # The model. `fit` calls `compute_loss` for every batch, and this is where the negative ELBO stands: a **sum**
 # over pixels and over code components, a mean over the images. The weight `beta` is 1; section 12 changes it.
+#
+# The sums matter. The classic mistake is to take a loss of `keras.losses` for the pixels, which is their
+# *mean*, and a sum over the code beside it. Then the divergence weighs 784 times too much: a $\beta$ of 784.
+# Nothing warns of it. (Exercise 5 of the lab shows what becomes of the code; section 12, what a much smaller
+# weight does.)
 
 
 # %%
@@ -717,7 +771,8 @@ assert budget.name == "smoke" or test["kl"] < 0.05
 # %% [markdown]
 # ## 7. Training
 #
-# One VAE with two latent dimensions, to look at, and one with 16, to be good.
+# One VAE with two latent dimensions, to look at, and one with 16, to be good. They differ in their layers,
+# too (three hidden layers against one): each is made for its purpose, they are no comparison of 2 with 16.
 
 # %%
 epochs = budget.pick(smoke=1, cpu=9)
@@ -742,8 +797,10 @@ for name, test in (("2-D", test_2d), ("16-D", test_16d)):
     print(f"{name:4} reconstruction {test['reconstruction']:.1f}, KL {test['kl']:.1f} nats")
 
 # %% [markdown]
-# What do these numbers mean? A model that gives each pixel its own probability and knows nothing else is the
-# yardstick:
+# What do these numbers mean? From above: Burda et al. (2016, their table 1) report about $-87$ nats for a VAE
+# with 50 latent variables on digits that were binarised like ours, after a much longer training. That is an
+# estimate of $\log p(x)$ by many draws, so compare it with the one of section 8 and not with the ELBO. From
+# below: a model that gives each pixel its own probability and knows nothing else.
 
 # %%
 share = (grey_train.mean(axis=0) / 255).clip(1e-3, 1 - 1e-3).astype("float32")
@@ -803,7 +860,7 @@ assert np.array_equal(generate(loaded, 10, seed=3), generate(vae_16d, 10, seed=3
 assert np.array_equal(loaded.encoder(x_test[:5])[0], vae_16d.encoder(x_test[:5])[0])
 
 # %% [markdown]
-# ## 8. How far is the bound from the likelihood?
+# ## 8. How far is the bound from the likelihood? (second reading)
 #
 # The ELBO is a lower bound, and section 2 says what is missing: $KL(q(z|x), p(z|x))$. With more draws we get
 # closer. Take the mean of $K$ weights *inside* the logarithm (Burda, Grosse & Salakhutdinov, 2016):
@@ -885,9 +942,10 @@ assert budget.name == "smoke" or np.all(np.diff(bounds["encoder"]) > 0)
 assert budget.name == "smoke" or bounds["prior"][-1] < elbo
 
 # %% [markdown]
-# **Look at** the scales. The encoder knows where to look: 1000 draws of it tell more than any number of draws
-# from the prior that we could afford. (These are the first 200 test images: compare with *their* ELBO, not
-# with that of all 10,000.) The rise of the left curve estimates the gap $KL(q(z|x), p(z|x))$ from below.
+# **Look at** the scales. The encoder knows where to look: even one draw of it tells more than 1000 draws from
+# the prior. (These are the first 200 test images: compare with *their* ELBO, not with that of all 10,000. The
+# first half of MNIST's test images is known to be the easier one.) The rise of the left curve estimates the
+# gap $KL(q(z|x), p(z|x))$ from below: the part of the family and the part of the encoder together.
 
 # %% [markdown]
 # ## 9. The latent map
@@ -912,8 +970,10 @@ plots.show(
 )
 
 # %% [markdown]
-# **Look at** which classes overlap, and that there are hardly any holes. The divergence from the prior packs
-# the codes into the disc where $\mathcal N(0, I)$ has its mass.
+# **Look at** which classes overlap, and how the regions touch each other around the origin: no wide gap is
+# left between them. The divergence from the prior draws the codes to where $\mathcal N(0, I)$ has its mass.
+# It does not make them a Gaussian: compare the diagonals with the axes. (The name of the 4 is covered by that
+# of the 9, and that of the 5 by others.)
 #
 # Now the other direction: decode a grid of $z$. The grid is regular in *probability*. `norm.ppf`, the inverse
 # of the normal distribution function, puts the same share of the prior between two neighbours.
@@ -958,7 +1018,8 @@ widgets.sliders(
 # ## 10. Interpolation
 #
 # Take two digits $x_a$ and $x_b$. Blending their pixels shows both at once. In the code space we walk on the
-# straight line from $\mu_a$ to $\mu_b$ and decode:
+# straight line from $\mu_a$ to $\mu_b$ and decode. (For sounds, faces or molecules it is done in the same
+# way.)
 #
 # $$z(t) = (1 - t)\, \mu_a + t\, \mu_b, \qquad 0 \leq t \leq 1.$$
 
@@ -991,7 +1052,11 @@ plots.show(
 # %% [markdown]
 # **Look at** the middle column. Is the difference only in our eyes? Ask a judge: a classifier that was
 # trained on real digits. How sure is it in the middle of the way? As a control we ask it about
-# reconstructions of real digits.
+# reconstructions of real digits (of the first, easier half of the test images).
+#
+# This judge is small and trained for two epochs. Compare its shares with each other only: lessons 11 to 13,
+# and the lab of this lesson, have a better judge and get other shares for the same images. And it does not
+# see whether digits *differ*: who draws one good 1 again and again is given 100 %.
 
 # %%
 keras.utils.set_random_seed(1)
@@ -1035,14 +1100,19 @@ runtime.result("halfway_pixels_confident", sure["halfway between pixels"])
 # The codes win, but even halfway between codes the judge is often not sure: between two classes there is
 # often no digit, on either way.
 #
-# ## 11. Why an ordinary autoencoder does not generate
+# ## 11. New digits, and what an ordinary autoencoder lacks for them
 #
-# A VAE is trained to make sense of every $z$ that the prior draws. To make new digits, draw $z$ from the
-# **prior** $p(z)$ and decode. (*A note on the slides:* they draw $z$ from $q(z|x)$. This gives variations of
-# the given $x$; for new data there is no $x$, and only the prior is left.)
+# A VAE is trained to make sense of every $z$ that some $q(z|x)$ draws, and these are kept near the prior. To
+# make new digits, draw $z$ from the **prior** $p(z)$ and decode. (*A note on the slides:* they draw $z$ from
+# $q(z|x)$. This gives variations of the given $x$; for new data there is no $x$, and only the prior is left.)
+#
+# We show the decoder's probabilities of white: the *mean* of $p(x|z)$. A draw of the whole model is
+# $z \sim p(z)$ and then $x \sim p(x|z)$, a coin for each pixel; the last section comes back to it.
 #
 # Now take the same encoder and decoder without noise and without divergence: an ordinary autoencoder of
-# lesson 09, with the same code size and the same loss for the pixels.
+# lesson 09, with the same code size and the same loss for the pixels. (Its loss is the mean over the pixels;
+# with no second term beside it this is only another scale.) The comparison is not quite fair to it: it is
+# trained for 4 epochs with Adam's usual rate, the VAE for 9 with a rate that falls from twice that.
 
 # %%
 keras.utils.set_random_seed(1)
@@ -1056,8 +1126,9 @@ for _ in range(budget.pick(smoke=1, cpu=4)):
     autoencoder.fit(binary, binary, batch_size=BATCH, verbose=0)
 
 # %% [markdown]
-# It has no prior. We try two: $\mathcal N(0, I)$, and a Gaussian with the mean and the covariance of its own
-# codes, the best guess of this kind. **Before you run the next cell, what do you expect?**
+# It has no prior. We try two: $\mathcal N(0, I)$, which it was never told of, and a Gaussian with the mean
+# and the covariance of its own codes, the best guess of this kind. **Before you run the next cell, what do
+# you expect?**
 
 # %%
 ae_codes = codes(parts, binarise(grey_train[:5000], rng))
@@ -1102,10 +1173,11 @@ assert budget.name == "smoke" or vae_sure > ae_sure
 # far from 0, and what the decoder makes of other places was never part of its task. The noise and the
 # divergence of the VAE fill the places where the prior draws.
 #
-# Be fair to the fitted Gaussian. In this measure it does no worse than the VAE: who fits a density to the
-# codes afterwards has built a generative model too, in two steps (Ghosh et al., 2020). It needs the training
-# codes for it, one Gaussian may not suit them, and there is no bound on $\log p(x)$ that says how good the
-# result is. And none of the three comes near the real digits.
+# Be fair to the fitted Gaussian. In this measure it does no worse than the VAE, and it was trained for less:
+# who fits a density to the codes afterwards has built a generative model too, in two steps (Ghosh et al.,
+# 2020). So it is not true that an autoencoder cannot generate. What it lacks is a distribution of its codes,
+# until one is fitted: this needs the training codes, one Gaussian may not suit them, and there is no bound on
+# $\log p(x)$ that says how good the result is. And none of the three comes near the real digits.
 
 # %% [markdown]
 # ## 12. Posterior collapse, and the weight beta
@@ -1171,7 +1243,10 @@ if budget.name != "smoke":
 
 # %% [markdown]
 # **Look at** the last row of the table. The divergence is almost 0, and the reconstruction is about that of
-# independent pixels: the decoder gives the same image whatever the code.
+# independent pixels: the decoder gives the same image whatever the code. In the row before it some units
+# still count as active, although the whole divergence is a tenth of a nat: 0.01 is a low threshold, so read
+# the count together with the nats. (In the linear model one can compute where each component is switched off:
+# exercise 4 of the lab.)
 #
 # A small $\beta$ rebuilds better, but its ELBO is lower than with $\beta = 1$, and its codes do not fill the
 # prior. Usual remedies against collapse: let $\beta$ grow from 0 to 1 during the first epochs (warm-up,
@@ -1180,10 +1255,10 @@ if budget.name != "smoke":
 # %% [markdown]
 # ## 13. Learning from 100 labels
 #
-# The VAE was trained on 60,000 digits without labels. Suppose that only 100 of them have one. Is it better to
-# learn from their pixels or from their codes $\mu$ (Kingma et al., 2014, call the second way M1)? The same
-# three classifiers, on ten random choices of 100 labels, ten of each class. The encoder gets the grey values,
-# the means of the coins:
+# The VAE was trained on 60,000 digits without labels. Suppose that only 100 of them have one:
+# **semi-supervised learning**. Is it better to learn from their pixels or from their codes $\mu$ (Kingma et
+# al., 2014, call the second way M1)? The same three classifiers, on ten random choices of 100 labels, ten of
+# each class. The encoder gets the grey values, the means of the coins:
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -1219,15 +1294,22 @@ for kind in ("nearest neighbour", "support vectors"):
 # %% [markdown]
 # **Look at** the rows in pairs. The two classifiers that go by distances gain a few points: digits that look
 # alike have near codes, the same that makes regions in the map of section 9. Logistic regression does not
-# gain: a straight cut through 16 numbers has less freedom than one through 784 pixels. Kingma et al. (2014)
-# gain much more by training the VAE and the classifier together.
+# gain; perhaps because a straight cut through 16 numbers has less freedom than one through 784 pixels,
+# perhaps because its penalty, the same number for both, weighs differently. (The ± is the spread over the ten
+# choices of labels. Both rows of a pair use the same ten, so it is not the error of their difference.)
+#
+# This is learning in two steps, first the codes, then the classifier. Kingma et al. (2014) gain much more by
+# training the VAE and the classifier **at the same time**: the label is a second latent variable, known for
+# some images and not for the others.
 
 # %% [markdown]
 # ## 14. What a VAE does not do well
 #
-# Compare the samples of section 11 with the real digits. They are softer. The decoder's pixels are
+# Compare the pictures of section 11 with the real digits. They are softer. The decoder's pixels are
 # independent given $z$; where it is not sure of the place of a stroke it gives grey, the mean of what is
-# possible. How much of the image is neither black nor white?
+# possible. That is the *mean* of $p(x|z)$. A *draw* of the model is not soft but noisy: at the edge of a
+# stroke each pixel throws its own coin, and neighbours do not agree (the lab draws both). How much of the
+# image is neither black nor white?
 
 # %%
 for name in ("VAE, N(0, I)", "real digits"):
@@ -1236,24 +1318,30 @@ for name in ("VAE, N(0, I)", "real digits"):
     print(f"{name:13} share of grey among the pixels with ink: {between:.0%}")
 
 # %% [markdown]
-# On photographs this shows much more: the samples are blurry. One answer is a better decoder. Another gives
-# up the likelihood and trains the generator against a critic that recognises blur: the generative adversarial
-# network of the next lesson.
+# Not all of the difference is blur: the VAE's numbers are probabilities, learned from black and white digits,
+# the real ones are grey values. On photographs softness shows much more: the means are blurry. One answer is
+# a better decoder. Another gives up the likelihood and trains the generator against a critic that recognises
+# blur: the generative adversarial network of the next lesson. A third, the *flow* of lesson 13, has an exact
+# likelihood and no decoder noise. All three are measured with one yardstick; the lab of this lesson begins
+# its table.
 
 # %% [markdown]
 # ## Summary
 #
 # - $p(x)$ is an integral over all codes. Neither a grid nor draws from the prior can compute it, and without
 #   it there is no $p(z|x)$.
-# - $\log p(x) = KL(q(z|x), p(z|x)) + \text{ELBO}$. To maximise the ELBO is to bring $q$ near the posterior,
-#   without knowing it. It is reconstruction minus divergence from the prior:
-#   $\mathbb E_{z \sim q(z|x)} \log p(x|z) - KL(q(z|x), p(z))$.
+# - $\log p_\theta(x) = KL(q_\phi(z|x), p_\theta(z|x)) + \text{ELBO}$, and a divergence is never negative. For
+#   a fixed model, a larger ELBO brings $q_\phi$ nearer to the posterior, without knowing it; for the decoder,
+#   the ELBO is a lower bound of what maximum likelihood wants. It is reconstruction minus divergence from the
+#   prior: $\mathbb E_{z \sim q(z|x)} \log p(x|z) - KL(q(z|x), p(z))$.
+# - One encoder gives $q$ for every $x$: amortisation.
 # - For a Gaussian $q$ the divergence is $\frac12 \sum (\mu_j^2 + \sigma_j^2 - \log \sigma_j^2 - 1)$.
 # - $z = \mu + \exp(\frac12 \log \sigma^2) \odot \varepsilon$ lets the gradient pass, with far less noise than
 #   the score function.
 # - The ELBO is a likelihood bound only if $p(x|z)$ is a probability of the data: binarise. More draws inside
 #   the logarithm bring it closer to $\log p(x)$.
-# - New digits come from the prior. An ordinary autoencoder has none.
+# - New digits come from the prior. An ordinary autoencoder has none, until a density is fitted to its codes.
+#   What is usually shown is the mean of $p(x|z)$, not a draw.
 # - Too much weight on the divergence, or too strong a decoder: the posterior collapses.
 #
 # **Now you:** the lab is [`../labs/10_vae.ipynb`](../labs/10_vae.ipynb).
@@ -1269,6 +1357,8 @@ for name in ("VAE, N(0, I)", "real digits"):
 #   [doi:10.1111/1467-9868.00196](https://doi.org/10.1111/1467-9868.00196)
 # - Y. Burda, R. Grosse, R. Salakhutdinov (2016). *Importance weighted autoencoders.* ICLR.
 #   [arXiv:1509.00519](https://arxiv.org/abs/1509.00519)
+# - C. Cremer, X. Li, D. Duvenaud (2018). *Inference suboptimality in variational autoencoders.* ICML.
+#   [arXiv:1801.03558](https://arxiv.org/abs/1801.03558)
 # - R. Salakhutdinov, I. Murray (2008). *On the quantitative analysis of deep belief networks.* ICML.
 #   [doi:10.1145/1390156.1390266](https://doi.org/10.1145/1390156.1390266)
 # - G. Loaiza-Ganem, J. P. Cunningham (2019). *The continuous Bernoulli: fixing a pervasive error in

@@ -4,314 +4,286 @@ import keras  # loaded here, so that its import is not part of a check's time li
 import numpy as np
 import pytest
 from keras import ops
-from scipy.special import expit, logsumexp
-from scipy.stats import multivariate_normal, norm
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+from scipy.stats import laplace, multivariate_normal, norm
 
 from nnlabs.checks import vae
 
 from .harness import Answers, make_tests
 
 
-def log_normal_in_parts(z, mu, log_var):
-    k = z.shape[-1]
-    distance = ((z - mu) ** 2 * np.exp(-log_var)).sum(axis=-1)
-    return -k / 2 * np.log(2 * np.pi) - log_var.sum(axis=-1) / 2 - distance / 2
+def kl(mu, v, nu, t):
+    return (np.exp(v - t) + (mu - nu) ** 2 * np.exp(-t) + t - v - 1).sum(-1) / 2
 
 
-def log_normal_in_keras(z, mu, log_var):
-    z, mu, log_var = (ops.convert_to_tensor(part, "float64") for part in (z, mu, log_var))
-    return ops.sum(-0.5 * (np.log(2 * np.pi) + log_var + ops.square(z - mu) / ops.exp(log_var)), axis=-1)
+def kl_by_sigma(mu, v, nu, t):
+    sigma, tau = np.sqrt(np.exp(v)), np.sqrt(np.exp(t))
+    return np.sum(np.log(tau / sigma) + (sigma**2 + (mu - nu) ** 2) / (2 * tau**2) - 0.5, axis=1)
 
 
-def kl(mu, log_var):
-    return ops.sum(mu**2 + ops.exp(log_var) - log_var - 1, axis=-1) / 2
+def kl_of_each_row(mu, v, nu, t):
+    return np.array([kl(*row, nu, t) for row in zip(mu, v, strict=True)])
 
 
-def kl_in_numpy(mu, log_var):
-    return 0.5 * np.sum(np.square(mu) + np.exp(log_var) - log_var - 1, axis=-1)
+def kl_by_draws(mu, v, nu, t):
+    z = mu + np.exp(v / 2) * np.random.default_rng(1).normal(size=(10_000, *mu.shape))
+    return (norm.logpdf(z, mu, np.exp(v / 2)) - norm.logpdf(z, nu, np.exp(t / 2))).sum(-1).mean(0)
 
 
-def kl_by_deviation(mu, log_var):
-    sigma = ops.exp(log_var / 2)
-    terms = -ops.log(sigma) + (ops.square(sigma) + ops.square(mu)) / 2 - 0.5
-    return ops.sum(terms, axis=-1)
+def fit(x, mean):
+    b = np.abs(x - mean).mean()
+    return b, laplace.logpdf(x, mean, b).sum(axis=1)
 
 
-def elbo(x, W, b, s, mu, log_var):
-    error = np.sum((x - W @ mu - b) ** 2) + np.exp(log_var) @ np.square(W).sum(axis=0)
-    first = -len(x) / 2 * np.log(2 * np.pi) - len(x) * np.log(s) - error / (2 * s**2)
-    return first - kl_in_numpy(mu, log_var)
+def fit_by_parts(x, mean):
+    n, d = x.shape
+    b = sum(abs(x - mean).ravel()) / (n * d)
+    return float(b), -d * np.log(2 * b) - np.abs(x - mean).sum(1) / b
 
 
-def elbo_by_trace(x, W, b, s, mu, log_var):
-    first = multivariate_normal(W @ mu + b, s**2 * np.eye(len(x))).logpdf(x)
-    return first - np.trace(W @ np.diag(np.exp(log_var)) @ W.T) / (2 * s**2) - kl_in_numpy(mu, log_var)
+def fit_by_search(x, mean):
+    grid = np.linspace(0.1, 4, 100)
+    b = grid[np.argmin([np.abs(x - mean).mean() / b + np.log(b) for b in grid])]
+    return b, laplace.logpdf(x, mean, b).sum(axis=1)
 
 
-def elbo_keeps_float32(x, W, b, s, mu, log_var):
-    mu32, log_var32 = mu.astype("float32"), log_var.astype("float32")
-    return elbo(x, W, b, s, mu, log_var) + kl_in_numpy(mu, log_var) - kl(mu32, log_var32)
+def slopes(x, W, b, s, mu, v):
+    precision = np.eye(len(mu)) + W.T @ W / s**2
+    return W.T @ (x - b) / s**2 - precision @ mu, (1 - np.exp(v) * np.diag(precision)) / 2
 
 
-def elbo_by_draws(x, W, b, s, mu, log_var):
-    z = mu + np.exp(log_var / 2) * np.random.default_rng(1).normal(size=(1000, len(mu)))
-    return norm.logpdf(x, z @ W.T + b, s).sum(axis=1).mean() - kl_in_numpy(mu, log_var)
+def slopes_in_loops(x, W, b, s, mu, v):
+    rest = x - W.dot(mu) - b
+    pairs = [
+        (W[:, j] @ rest / s**2 - mu[j], 0.5 * (1 - np.exp(v[j]) - np.exp(v[j]) * sum(W[:, j] ** 2) / s**2))
+        for j in range(len(mu))
+    ]
+    return tuple(np.array(part) for part in zip(*pairs, strict=True))
 
 
-def reparametrised(mu, log_var, eps):
-    return mu + ops.exp(0.5 * log_var) * eps
+def slopes_by_quotients(x, W, b, s, mu, v, h=1e-5):
+    k, at = len(mu), np.concatenate([mu, v]).astype(float)
+
+    def value(at):
+        mean, log_var = at[:k], at[k:]
+        error = np.sum((x - W @ mean - b) ** 2) + np.sum(np.exp(log_var) * np.sum(W**2, axis=0))
+        return -error / (2 * s**2) - kl(mean, log_var, 0, 0)
+
+    found = np.array([(value(at + h * e) - value(at - h * e)) / (2 * h) for e in np.eye(2 * k)])
+    return found[:k], found[k:]
 
 
-def drawn(shape=ops.shape, **options):
-    """Return a way to draw eps by Keras, with the given options."""
-
-    def draw(layer, mu):
-        eps = keras.random.normal(shape(mu), **{"seed": layer.seed_generator, **options})
-        return eps + 0 * mu  # a smaller eps is repeated, as by the student's formula
-
-    return draw
+def optimum(v, s, beta):
+    on = v > beta * s**2
+    w = np.where(on, np.sqrt(np.where(on, v - beta * s**2, 0)), 0)
+    return w, np.log1p(w**2 / (beta * s**2)) / 2
 
 
-def sampling(formula=reparametrised, draw=None, method="reparametrise", call=None, first=None):
-    """Return a student's class, with another formula, another way to draw eps, or another method."""
-    draw = draw or drawn()
-
-    class Sampling(keras.layers.Layer):
-        def __init__(self, seed=1, **kwargs):
-            super().__init__(**kwargs)
-            self.seed_generator = keras.random.SeedGenerator(first or seed)
-
-        def call(self, mu, log_var):
-            return (call or formula)(mu, log_var, draw(self, mu))
-
-    setattr(Sampling, method, lambda self, mu, log_var, eps: formula(mu, log_var, eps))
-    return Sampling
+def optimum_by_shares(v, s, beta):
+    kept = np.clip(1 - beta * s**2 / v, 0, None)
+    return np.sqrt(v * kept), -np.log(1 - kept) / 2
 
 
-def through_numpy(mu, log_var, eps):
-    return np.asarray(mu) + np.exp(np.asarray(log_var) / 2) * np.asarray(eps)
+def optimum_in_a_loop(v, s, beta):
+    w, divergence = np.zeros(len(v)), np.zeros(len(v))
+    for i, variance in enumerate(v):
+        if variance > beta * s**2:
+            w[i] = (variance - beta * s**2) ** 0.5
+            a, sigma2 = w[i] / variance, beta * s**2 / variance
+            divergence[i] = (a**2 * variance + sigma2 - np.log(sigma2) - 1) / 2
+    return w, divergence
 
 
-def unfinished(mu, log_var, eps):
-    raise NotImplementedError
+def loss(x, logits, mu, v, free):
+    pixels = -ops.sum(x * ops.log_sigmoid(logits) + (1 - x) * ops.log_sigmoid(-logits), axis=1)
+    divergences = ops.mean(ops.square(mu) + ops.exp(v) - v - 1, axis=0) / 2
+    return ops.mean(pixels) + ops.sum(ops.where(divergences > free, divergences, free))
 
 
-def likelihood(x, logits):
-    return ops.sum(x * logits - ops.softplus(logits), axis=-1)
-
-
-def likelihood_of_probabilities(x, logits):
-    p = ops.sigmoid(logits)
-    return ops.sum(x * ops.log(p) + (1 - x) * ops.log(1 - p), axis=-1)
-
-
-def likelihood_by_log_sigmoid(x, logits):
-    return ops.sum(x * ops.log_sigmoid(logits) + (1 - x) * ops.log_sigmoid(-logits), axis=-1)
-
-
-def likelihood_in_numpy(x, logits):
-    return np.sum(x * logits - np.logaddexp(0, logits), axis=-1)
-
-
-def loss(x, logits, mu, log_var, beta):
-    return ops.mean(beta * kl(mu, log_var) - likelihood(x, logits))
+def loss_in_keras(x, logits, mu, v, free):
+    pixels = x.shape[1] * keras.losses.BinaryCrossentropy(from_logits=True)(x, logits)
+    kl = (mu**2 + ops.exp(v) - v - 1) / 2
+    return pixels + ops.sum(ops.relu(ops.mean(kl, axis=0) - free) + free)
 
 
 def loss_over(count):
-    """Return the loss as a sum divided by ``count(x)``."""
-    return lambda x, a, mu, v, beta: ops.sum(beta * kl(mu, v) - likelihood(x, a)) / count(x)
+    """Return the loss as a sum over the images divided by ``count(x)``."""
+
+    def result(x, logits, mu, v, free):
+        pixels = ops.sum(ops.softplus(logits) - x * logits) / count(x)
+        paid = ops.maximum(ops.sum(0.5 * (mu**2 + ops.exp(v) - v - 1), axis=0) / count(x), free)
+        return pixels + ops.sum(paid)
+
+    return result
 
 
-def bound(log_joint, log_q):
-    return logsumexp(log_joint - log_q, axis=0) - np.log(len(log_q))
+def loss_of_probabilities(x, logits, mu, v, free):
+    p = ops.sigmoid(logits)
+    pixels = -ops.sum(x * ops.log(p) + (1 - x) * ops.log(1 - p), axis=-1)
+    return ops.mean(pixels) + loss(x, 0 * logits, mu, v, free) - x.shape[1] * np.log(2)
 
 
-def bound_by_the_largest_of_all(log_joint, log_q):
-    weights = log_joint - log_q
-    return weights.max() + np.log(np.mean(np.exp(weights - weights.max()), axis=0))
+def draws(log_joint, log_q):
+    log_w = log_joint - log_q
+    return np.exp(2 * logsumexp(log_w, axis=0) - logsumexp(2 * log_w, axis=0))
 
 
-def bound_by_the_largest(log_joint, log_q):
-    weights = log_joint - log_q
-    return weights.max(0) + np.log(np.exp(weights - weights.max(0)).mean(0))
+def draws_by_shares(log_joint, log_q):
+    w = log_joint - log_q
+    w = np.exp(w - w.max(axis=0))
+    return 1 / np.sum((w / w.sum(axis=0)) ** 2, axis=0)
 
 
-def codes_of_the_same_type(z_a, z_b, n):
-    codes = np.zeros((n, len(z_a)), dtype=z_a.dtype)
-    for i in range(n):
-        codes[i] = z_a + (z_b - z_a) * i / (n - 1)
-    return codes
+def prior(mu, v):
+    return mu.mean(0), np.log(np.mean(np.exp(v) + mu**2, axis=0) - mu.mean(0) ** 2)
 
 
-def interpolate_in_float32(z_a, z_b, n):
-    t = np.arange(n, dtype="float32").reshape(-1, 1) / (n - 1)
-    return np.float32(z_a) * (1 - t) + np.float32(z_b) * t
+def prior_in_a_loop(mu, v):
+    center = sum(mu) / len(mu)
+    variance = sum(np.exp(v[i]) + (mu[i] - center) ** 2 for i in range(len(mu))) / len(mu)
+    return center, np.log(variance)
+
+
+def arc(z_a, z_b, n):
+    lengths = np.linalg.norm(z_a) * np.linalg.norm(z_b)
+    angle = np.arccos(np.clip(np.dot(z_a, z_b) / lengths, -1, 1))
+    if angle < 1e-6:
+        return np.linspace(z_a, z_b, n)
+    steps = np.arange(n) / (n - 1) * angle
+    return np.array([np.sin(angle - step) * z_a + np.sin(step) * z_b for step in steps]) / np.sin(angle)
+
+
+def arc_without_limits(z_a, z_b, n):
+    angle = np.arccos(z_a @ z_b / np.linalg.norm(z_a) / np.linalg.norm(z_b))
+    t = np.linspace(0, 1, n)[:, None]
+    return np.sin((1 - t) * angle) / np.sin(angle) * z_a + np.sin(t * angle) / np.sin(angle) * z_b
+
+
+def arc_by_sinc(z_a, z_b, n):
+    a, b = z_a / np.linalg.norm(z_a), z_b / np.linalg.norm(z_b)
+    angle = 2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b)) / np.pi
+    t = np.linspace(0, 1, n).reshape(-1, 1)
+    return ((1 - t) * np.sinc((1 - t) * angle) * z_a + t * np.sinc(t * angle) * z_b) / np.sinc(angle)
+
+
+def in_float32(function):
+    return lambda *arguments: function(*(np.float32(part) for part in arguments))
 
 
 ANSWERS = {
-    "log_normal": Answers(
+    "kl_diagonal": Answers(
         wrong=[
-            (lambda z, mu, v: norm.pdf(z, mu, np.exp(v / 2)).prod(-1), "its logarithm is wanted"),
-            (lambda z, mu, v: -log_normal_in_parts(z, mu, v), "the sign is reversed"),
-            (log_normal_in_keras, "use NumPy for the whole computation"),
-            (lambda z, mu, v: None, "return statement"),
+            (kl_by_draws, "expected"),
+            (lambda *case: ops.convert_to_tensor(kl(*case)), "use NumPy"),
+            (lambda *case: list(kl(*case)), "expected an array, found a list"),
+            (lambda *case: None, "return statement"),
+            (lambda mu, v, nu, t: kl(nu, t, mu, v), "this is KL(p, q)"),
         ],
-        right=[
-            lambda z, mu, v: norm.logpdf(z, mu, np.exp(v / 2)).sum(-1),
-            log_normal_in_parts,
-            lambda *case: log_normal_in_parts(*(np.float32(part) for part in case)),
-        ],
+        right=[kl, kl_by_sigma, kl_of_each_row, in_float32(kl)],
     ),
-    "kl_to_prior": Answers(
+    "laplace_fit": Answers(
         wrong=[
-            (kl_in_numpy, "use keras.ops"),
-            (lambda mu, v: kl(ops.stop_gradient(mu), v), "['gradients'][0]"),
-            (lambda mu, v: [float(part) for part in kl(mu, v)], "expected an array, found a list"),
+            (lambda x, mean: fit(x, mean)[1], "expected 2 values"),
+            (lambda x, mean: (fit(x, mean)[0], list(fit(x, mean)[1])), "found a list"),
+            (lambda x, mean: tuple(map(ops.convert_to_tensor, fit(x, mean))), "use NumPy"),
+            (fit_by_search, "expected"),
         ],
-        right=[kl, kl_by_deviation, lambda mu, v: -ops.sum(1 + v - mu**2 - ops.exp(v), axis=-1) / 2],
+        right=[fit, fit_by_parts, in_float32(fit)],
     ),
-    "elbo_linear_gaussian": Answers(
+    "elbo_slopes": Answers(
         wrong=[
-            (lambda x, W, b, s, mu, v: elbo(x, W.T, b, s, mu, v), "expected -"),
-            (elbo_by_draws, "expected -"),
+            (lambda x, W, b, s, mu, v: slopes(x, W.T, b, s, mu, v), "shapes"),
+            (lambda *case: tuple(map(list, slopes(*case))), "expected an array, found a list"),
+            (lambda *case: np.concatenate(slopes(*case)), "expected 2 values"),
+            (lambda *case: tuple(map(ops.convert_to_tensor, slopes(*case))), "use NumPy"),
         ],
-        right=[elbo, elbo_by_trace, elbo_keeps_float32],
+        right=[slopes, slopes_in_loops, slopes_by_quotients],
     ),
-    "Sampling": Answers(
+    "beta_optimum": Answers(
         wrong=[
-            (
-                sampling(draw=drawn(mean=1.0)),
-                "['mean of each component']: expected [0, 0, 0], found [1, 1, 1]",
-            ),
-            (sampling(draw=drawn(stddev=2.0)), "expected [1, 1, 1], found [2, 2, 2]"),
-            (sampling(first=3), "the constructor's seed"),
-            (sampling(call=lambda mu, v, eps: reparametrised(v, mu, eps)), "in this order"),
-            (sampling(call=lambda mu, v, eps: mu + eps), "in this order"),
-            (sampling(through_numpy), "use keras.ops"),
-            (sampling(lambda mu, v, eps: ops.stop_gradient(reparametrised(mu, v, eps))), "['by mu']"),
-            (sampling(method="sample"), "keep the lines"),
-            (sampling(unfinished), "not done yet"),
-            (sampling(call=unfinished), "not done yet"),
-            (lambda mu, log_var: mu, "keep the first line"),
+            (lambda v, s, beta: (np.sqrt(v - beta * s**2), optimum(v, s, beta)[1]), "what is the best w"),
+            (lambda v, s, beta: (np.sqrt(v - beta * s**2), np.log(v / (beta * s**2)) / 2), "no such w"),
+            (lambda v, s, beta: optimum(v, s, beta)[0], "expected 2 values"),
+            (lambda v, s, beta: tuple(map(list, optimum(v, s, beta))), "found a list"),
         ],
-        right=[
-            sampling(),
-            sampling(lambda mu, v, eps: ops.sqrt(ops.exp(v)) * eps + mu),
-            sampling(draw=drawn(shape=lambda mu: (ops.shape(mu)[0], mu.shape[-1]))),
-            lambda seed=1: sampling()(seed),
-        ],
-    ),
-    "log_bernoulli": Answers(
-        wrong=[
-            (
-                lambda x, a: ops.mean(ops.binary_crossentropy(x, a, from_logits=True), -1),
-                "mean over the pixels, and the sign is that of a loss",
-            ),
-            (likelihood_of_probabilities, "overflows"),
-            (likelihood_in_numpy, "use keras.ops"),
-            (lambda x, a: likelihood(x, ops.stop_gradient(a)), "derivative by the logits[1]"),
-        ],
-        right=[
-            likelihood,
-            likelihood_by_log_sigmoid,
-            lambda x, a: -ops.sum(ops.binary_crossentropy(x, a, from_logits=True), axis=-1),
-            lambda x, a: -ops.sum(ops.binary_crossentropy(x, ops.sigmoid(a)), axis=-1),
-        ],
+        right=[optimum, optimum_in_a_loop, optimum_by_shares],
     ),
     "vae_loss": Answers(
         wrong=[
             (loss_over(lambda x: x.shape[0]), "the number of images is unknown"),
             (loss_over(lambda x: ops.shape(x)[0]), "ops.cast makes them float32"),
-            (lambda *case: loss(*case[:4], int(case[4])), "expected"),
-            (lambda x, a, mu, v, beta: loss(x, a, *map(ops.stop_gradient, (mu, v)), beta), "that by x[2]"),
+            (loss_of_probabilities, "not finite"),
             (
-                lambda x, a, *case: np.mean(case[2] * kl_in_numpy(*case[:2]) - likelihood_in_numpy(x, a)),
-                "ops",
+                lambda x, a, mu, v, free: loss(x, a, *map(ops.stop_gradient, (mu, v)), free),
+                "needs derivatives",
             ),
+            (lambda *case: loss(*case[:4], int(case[4])), "expected"),
             (lambda *case: float(loss(*case)), "not NumPy, float()"),
         ],
-        right=[
-            loss,
-            loss_over(lambda x: ops.cast(ops.shape(x)[0], "float32")),
-            lambda x, a, mu, v, beta: ops.abs(beta * ops.mean(kl(mu, v)) - ops.mean(likelihood(x, a))),
-        ],
+        right=[loss, loss_in_keras, loss_over(lambda x: ops.cast(ops.shape(x)[0], "float32"))],
     ),
-    "importance_weighted_bound": Answers(
+    "effective_draws": Answers(
         wrong=[
-            (lambda log_joint, log_q: np.log(np.mean(np.exp(log_joint - log_q), axis=0)), "the largest"),
-            (lambda log_joint, log_q: np.log(np.mean(np.exp(log_joint) / np.exp(log_q), axis=0)), "largest"),
-            (bound_by_the_largest_of_all, "of each image"),
-            (lambda *case: ops.convert_to_tensor(bound(*case)), "use NumPy"),
-            (lambda *case: list(bound(*case)), "expected an array, found a list"),
+            (lambda a, b: np.exp(a - b).sum(0) ** 2 / np.exp(2 * (a - b)).sum(0), "stay with logarithms"),
+            (lambda a, b: np.exp(logsumexp(a - b, axis=0)), "expected"),
+            (lambda *case: list(draws(*case)), "expected an array, found a list"),
+            (lambda *case: ops.convert_to_tensor(draws(*case)), "use NumPy"),
         ],
-        right=[
-            bound,
-            bound_by_the_largest,
-            lambda log_joint, log_q: logsumexp(log_joint - log_q, axis=0, b=1 / len(log_q)),
-            lambda log_joint, log_q: bound(np.float32(log_joint), np.float32(log_q)),
-        ],
+        right=[draws, draws_by_shares, in_float32(draws)],
     ),
-    "interpolate": Answers(
+    "best_prior": Answers(
         wrong=[
-            (lambda z_a, z_b, n: np.linspace(z_a, z_b, n, endpoint=False), "last code should be z_b"),
-            (lambda z_a, z_b, n: z_a + np.linspace(0, 1, n) * (z_b - z_a), "broadcast"),
-            (codes_of_the_same_type, "created with dtype float"),
-            (ops.linspace, "use NumPy"),
-            (lambda z_a, z_b, n: np.linspace(z_a, z_b, n).tolist(), "found a list"),
+            (lambda mu, v: np.array(prior(mu, v)).T, "expected"),
+            (lambda mu, v: (np.zeros(mu.shape[1]), prior(mu, v)[1]), "best_prior("),
+            (lambda mu, v: tuple(map(list, prior(mu, v))), "found a list"),
         ],
-        right=[
-            np.linspace,
-            interpolate_in_float32,
-            lambda z_a, z_b, n: np.array([z_a * (1 - i / (n - 1)) + z_b * (i / (n - 1)) for i in range(n)]),
-            lambda z_a, z_b, n: z_a + np.outer(np.arange(n) / (n - 1), z_b - z_a),
+        right=[prior, prior_in_a_loop, in_float32(prior)],
+    ),
+    "slerp": Answers(
+        wrong=[
+            (np.linspace, "this is the straight line"),
+            (arc_without_limits, "rounding makes the cosine"),
+            (lambda z_a, z_b, n: arc(z_a, z_b, n).tolist(), "found a list"),
+            (lambda z_a, z_b, n: ops.convert_to_tensor(arc(z_a, z_b, n)), "use NumPy"),
+            (lambda z_a, z_b, n: arc(z_a, z_b, n).astype(int), "slerp("),
         ],
+        right=[arc, arc_by_sinc, lambda z_a, z_b, n: np.float32(arc(z_a, z_b, n))],
     ),
 }
 
 test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(vae, ANSWERS)
 
 
-def test_the_references_are_the_textbooks():
-    rng = np.random.default_rng(1)
-    mu, log_var = rng.normal(size=(2, 3))
-    z = mu + np.exp(log_var / 2) * rng.normal(size=(400_000, 3))
-    log_q = vae.log_normal.reference(z, mu, log_var)
-    expected = multivariate_normal(mu, np.diag(np.exp(log_var))).logpdf(z)
-    np.testing.assert_allclose(log_q, expected)
-    divergence = np.mean(log_q - vae.log_normal.reference(z, np.zeros(3), np.zeros(3)))
-    assert float(vae.kl_to_prior.reference(mu, log_var)) == pytest.approx(divergence, abs=0.02)
+def test_the_divergence_is_the_mean_of_its_definition():
+    mu, v, nu, t = np.random.default_rng(1).normal(size=(4, 3))
+    z = mu + np.exp(v / 2) * np.random.default_rng(2).normal(size=(400_000, 3))
+    q, p = (multivariate_normal(mean, np.diag(np.exp(log_var))) for mean, log_var in ((mu, v), (nu, t)))
+    found = vae.kl_diagonal.reference(mu, v, nu, t)
+    assert found == pytest.approx(np.mean(q.logpdf(z) - p.logpdf(z)), abs=0.02)
 
 
-def test_the_bound_of_the_linear_model_is_its_monte_carlo_estimate():
-    rng = np.random.default_rng(1)
-    case = vae._linear_gaussian(seed=3)
-    x, W, b, s, mu, log_var = case
-    z = mu + np.exp(log_var / 2) * rng.normal(size=(200_000, 2))
-    log_joint = norm.logpdf(x, z @ W.T + b, s).sum(axis=1) + norm.logpdf(z).sum(axis=1)
-    log_q = vae.log_normal.reference(z, mu, log_var)
-    bound = vae.elbo_linear_gaussian.reference(*case)
-    spread = 4 * np.std(log_joint - log_q) / np.sqrt(len(z))
-    assert np.mean(log_joint - log_q) == pytest.approx(bound, abs=spread)
-    log_p = multivariate_normal(b, W @ W.T + s**2 * np.eye(5)).logpdf(x)
-    assert bound < log_p
-    weighted = vae.importance_weighted_bound.reference(log_joint[:, None], log_q[:, None])
-    assert bound < weighted[0] < log_p + 0.5
+def test_no_search_finds_a_better_linear_model():
+    s, beta = 0.8, 2.0
+    for v in (0.5, 1.2, 3.0, 9.0):
+
+        def minus_j(parameters, v=v):
+            w, a, log_var = parameters
+            error = (1 - w * a) ** 2 * v + w**2 * np.exp(log_var)
+            return error / (2 * s**2) + beta / 2 * (a**2 * v + np.exp(log_var) - log_var - 1)
+
+        w, divergence = (part[0] for part in vae.beta_optimum.reference(np.array([v]), s, beta))
+        found = minimize(minus_j, [1, 0.1, 0], tol=1e-12).x
+        assert abs(found[0]) == pytest.approx(w, abs=1e-3)
+        assert (found[1] ** 2 * v + np.exp(found[2]) - found[2] - 1) / 2 == pytest.approx(
+            divergence, abs=1e-4
+        )
 
 
-def test_the_bound_touches_the_likelihood_at_the_true_posterior():
-    rng = np.random.default_rng(9)
-    x, b, s = rng.normal(size=4), rng.normal(size=4), 0.8
-    W = np.linalg.qr(rng.normal(size=(4, 2)))[0] * [2.0, 0.5]  # orthogonal columns: a diagonal posterior
-    variance = 1 / (np.square(W).sum(axis=0) / s**2 + 1)
-    found = vae.elbo_linear_gaussian.reference(
-        x, W, b, s, variance * (W.T @ (x - b)) / s**2, np.log(variance)
-    )
-    assert found == pytest.approx(multivariate_normal(b, W @ W.T + s**2 * np.eye(4)).logpdf(x))
-
-
-def test_the_likelihood_is_a_probability():
-    logits = np.array([[0.3, -2.0, 1.1]], "float32")
-    images = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, 8).T.astype("float32")
-    log_p = np.asarray(vae.log_bernoulli.reference(images, logits))
-    assert np.exp(log_p).sum() == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(np.exp(log_p[images.sum(axis=1) == 3]), expit(logits).prod(), rtol=1e-5)
+def test_no_search_finds_a_better_prior_or_width():
+    mu, v = np.random.default_rng(3).normal(size=(2, 7, 2))
+    found = minimize(lambda p: kl(mu, v, p[:2], p[2:]).mean(), np.zeros(4)).x
+    np.testing.assert_allclose(found, np.concatenate(vae.best_prior.reference(mu, v)), atol=1e-4)
+    b, _ = vae.laplace_fit.reference(mu, v)
+    search = minimize(lambda p: -laplace.logpdf(mu, v, np.exp(p[0])).sum(), [0.0])
+    assert b == pytest.approx(np.exp(search.x[0]), rel=1e-4)
