@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.5, cpu: 1}
+#     minutes: {smoke: 0.5, cpu: 1.5}
 # ---
 
 # %% [markdown]

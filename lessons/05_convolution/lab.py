@@ -12,10 +12,6 @@
 # pooling between mean and maximum, the way back through a layer with stride, and a gradient with two faults.
 # At the end your functions send a signal forward and backward through a trained network, and fool it.
 #
-# **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
-# below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
-# with the course's own version, so every later cell still runs.
-#
 # **You need:** [the lecture](../notebooks/05_convolution.ipynb), the backward pass of lesson 03, NumPy's
 # slices, paper and pencil. About three hours.
 
@@ -40,7 +36,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 # `dilation` apart. Dilation 1 is the ordinary kernel.
 #
 # An axis of `h` pixels gets `before` zeros before it and `after` zeros after it. A kernel of `f` weights with
-# this dilation moves over it with the given stride. At how many places does it fit? Return an integer.
+# this dilation moves over it with the given stride. It fits at least once. At how many
+# places does it fit? Return an integer.
 #
 # <details><summary>Hint</summary>
 #
@@ -203,7 +200,8 @@ for j in range(signal.shape[2]):
 # <details><summary>Hint</summary>
 #
 # 1. Put the formula for $\pi_i$ into the sum: one fraction. Which two sums does each patch need?
-# 2. For the patch of zeros look at `np.where`, or at the argument `where` of `np.divide`.
+# 2. For the patch of zeros look at `np.where`, or at the arguments `where` and `out` of `np.divide`: the
+#    places that `where` leaves out keep what `out` held before.
 #
 # </details>
 
@@ -330,7 +328,8 @@ plots.show(
 
 # %% [markdown]
 # The pattern on the left is known from generated images as the *checkerboard artefact* (Odena, Dumoulin &
-# Olah, 2016). A kernel whose size is a multiple of the stride has none.
+# Olah, 2016). A kernel whose size is a multiple of the stride has no uneven overlap; its weights can still
+# make such a pattern.
 #
 # ## 6. Find the fault: the way back through max pooling
 #

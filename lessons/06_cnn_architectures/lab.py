@@ -12,11 +12,8 @@
 # and write three more blocks with Keras's functional interface. At the end you build a network of your own
 # blocks, train it, and see which places of a digit vote for which class.
 #
-# **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
-# below it. The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on
-# with the course's own version, so every later cell still runs. The lecture is
-# [`../notebooks/06_cnn_architectures.ipynb`](../notebooks/06_cnn_architectures.ipynb). The lab takes about
-# 120 minutes.
+# The lecture is [`../notebooks/06_cnn_architectures.ipynb`](../notebooks/06_cnn_architectures.ipynb). The lab
+# takes about 120 minutes.
 
 # %%
 from nnlabs import data, plots, runtime

@@ -87,6 +87,12 @@ def pool(x, size, stride):
     return np.divide((values**2).sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
 
 
+def pool_without_out(x, size, stride):
+    values = np.array(met(x, np.empty(size), stride), float)
+    total = values.sum(axis=0)
+    return np.divide((values**2).sum(axis=0), total, where=total > 0)
+
+
 def pool_by_probabilities(x, size, stride):
     v = np.array(met(x, np.empty(size), stride), float)
     probabilities = v / np.maximum(v.sum(axis=0), 1e-300)
@@ -306,6 +312,7 @@ ANSWERS = {
             (lambda x, size, s: pool(x[:1], size, s), "what should axis 0 count?"),
             (lambda *case: np.where(pool(*case) > 0, pool(*case), np.nan), "a patch of zeros should give 0"),
             (pool_by_reshape, "cannot reshape"),
+            (pool_without_out, "at index"),
             (pool_by_loop, "does a Python loop run over the pixels"),
         ],
         right=[
