@@ -9,13 +9,6 @@ validator = pytest.importorskip("nbgrader.validator", reason="nbgrader is not in
 from tools import course
 
 
-def validate(path):
-    """Return nbgrader's verdict on the notebook at ``path``, as its Validate button finds it."""
-    config = Config()
-    config.Execute.timeout = 1800
-    return validator.Validator(config=config).validate(str(path))
-
-
 def test_a_right_answer_earns_its_points_and_a_wrong_one_or_none_does_not(tmp_path):
     """Lab 01 with the exercise "sigmoid" right, "gates" wrong and the others not done."""
     answers = {
@@ -27,7 +20,9 @@ def test_a_right_answer_earns_its_points_and_a_wrong_one_or_none_does_not(tmp_pa
     for cell, mark in zip(notebook.cells, marks, strict=True):
         cell.source = answers.get(mark.get("grade_id"), cell.source)
     nbformat.write(notebook, tmp_path / "lab.ipynb")
-    failed = [failure["error"] for failure in validate(tmp_path / "lab.ipynb")["failed"]]
+    config = Config({"Execute": {"timeout": 1800}})
+    verdict = validator.Validator(config=config).validate(str(tmp_path / "lab.ipynb"))  # its Validate button
+    failed = [failure["error"] for failure in verdict["failed"]]
     graded = sum(mark.get("grade", False) for mark in marks)  # the open questions, too
     tests = sum(mark.get("grade", False) and mark["locked"] for mark in marks)
     assert len(failed) == graded - 1

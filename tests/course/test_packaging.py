@@ -19,52 +19,42 @@ ROOT = Path(__file__).parents[2]
 COLAB = ROOT / "requirements" / "colab.txt"
 COLAB_PYTHON = {"python_version": "3.13", "extra": ""}
 NEW_IN_COLAB = {"anywidget", "psygnal"}  # small, and installed with nnlabs
+# Without what would show the checkout or cut pip's own connections.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 
 
 def pins(path):
     """Return the exact versions that a requirements file names."""
-    lines = re.findall(r"^([\w-]+)==([^;\s]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return dict(lines)
-
-
-def dependencies():
-    """Return what an install of nnlabs without extras needs."""
-    found = [Requirement(line) for line in requires("nnlabs")]
-    return [r for r in found if r.marker is None or r.marker.evaluate(COLAB_PYTHON)]
-
-
-def clean_environment():
-    """Return the environment without what would show the checkout or cut pip's own connections."""
-    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return dict(re.findall(r"^([\w-]+)==([^;\s]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
 
 
 def test_every_dependency_accepts_colabs_version():
     colab = pins(COLAB)
-    assert {r.name for r in dependencies()} - NEW_IN_COLAB <= set(colab), "Colab would have to install more"
-    for requirement in dependencies():
+    found = [Requirement(line) for line in requires("nnlabs")]
+    needed = [r for r in found if r.marker is None or r.marker.evaluate(COLAB_PYTHON)]  # without extras
+    assert {r.name for r in needed} - NEW_IN_COLAB <= set(colab), "Colab would have to install more"
+    for requirement in needed:
         if requirement.name not in NEW_IN_COLAB:
             assert requirement.specifier.contains(colab[requirement.name]), requirement
 
 
 def test_pip_would_change_nothing_that_colab_has(tmp_path):
-    pinned = pins(COLAB)
     try:
-        here = {name: version(name) for name in pinned}
+        here = {name: version(name) for name in pins(COLAB)}
     except PackageNotFoundError:
         here = {}
-    if here != pinned:
+    if here != pins(COLAB):
         pytest.skip("this is not Colab's environment: make test-colab")
     report = tmp_path / "report.json"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--no-build-isolation"]
-    subprocess.run([*pip, "--report", str(report), str(ROOT)], check=True, env=clean_environment())
+    subprocess.run([*pip, "--report", str(report), str(ROOT)], check=True, env=ENVIRONMENT)
     installs = json.loads(report.read_text())["install"]
     assert {item["metadata"]["name"] for item in installs} <= {"nnlabs"} | NEW_IN_COLAB
 
 
 def test_versions_are_bounded_and_locked():
     lock = pins(ROOT / "requirements" / "lock.txt")
-    extras = [Requirement(line) for line in requires("nnlabs")]
-    for requirement in extras:
+    for requirement in map(Requirement, requires("nnlabs")):
         if requirement.name != "nnlabs":
             assert requirement.specifier, f"{requirement.name} has no bound"
             if "extra" not in str(requirement.marker):  # these also come without the lock, as in Colab
@@ -89,11 +79,11 @@ def test_the_package_is_whole_outside_of_a_checkout(tmp_path):
     package, folder = tmp_path / "package", tmp_path / "folder"
     folder.mkdir()
     pip = [sys.executable, "-m", "pip", "--quiet", "install", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--target", package, ROOT], check=True, env=clean_environment())
+    subprocess.run([*pip, "--target", package, ROOT], check=True, env=ENVIRONMENT)
     assert {path.name for path in package.iterdir()} == {"nnlabs", f"nnlabs-{nnlabs.__version__}.dist-info"}
     assert not list((package / "nnlabs" / "_data").rglob("*.py*"))
     python = [sys.executable, "-c", ALL_OF_IT]
-    environment = clean_environment() | {"PYTHONPATH": str(package)}
+    environment = ENVIRONMENT | {"PYTHONPATH": str(package)}
     done = subprocess.run(python, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == f"{package / 'nnlabs' / '_data'} {{'ok'}}\n", done.stderr
 

@@ -13,11 +13,6 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_ruff(command):
-    finished = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, "--no-cache", "."],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", "."]
+    finished = subprocess.run(ruff, cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -1,6 +1,7 @@
 """The animations: that they move, stay small, speak, and show their last frame on paper."""
 
 import io
+from unittest.mock import Mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,8 +44,7 @@ def test_thin_lines_keep_their_colors(displayed):
         ax = figure.subplots()
         ax.imshow(np.linspace(0, 1, 256).reshape(16, 16), cmap="gray", extent=(0, 10, 0, 10))
         for i, color in enumerate(plots.COLORS[:4]):
-            ax.plot([0, step], [i, i + 5], color=color)
-            ax.plot(step, i + 5, "o", color=color)
+            ax.plot([0, step], [i, i + 5], "o-", color=color)
 
     animation.play(lines, range(1, 8), "Four lines grow.")
     ((data, _),) = displayed
@@ -67,15 +67,10 @@ def test_what_is_too_large_or_lacks_a_part_is_refused():
 
 
 def test_strip_shows_the_chosen_steps_in_rows(displayed):
-    seen = []
-
-    def recorded(figure, step):
-        seen.append(step)
-        draw(figure, step)
-
+    recorded = Mock(wraps=draw)
     animation.strip(recorded, [0, 3, 5, 7], "Four frames.", columns=3)
     ((data, options),) = displayed
-    assert seen == [0, 3, 5, 7]
+    assert [call.args[1] for call in recorded.call_args_list] == [0, 3, 5, 7]
     assert options["metadata"]["image/png"]["alt"] == "Four frames."
     width, height = Image.open(io.BytesIO(data["image/png"])).size
     assert width / height == pytest.approx(3 * 2.6 / (2 * 2.3), rel=0.02)

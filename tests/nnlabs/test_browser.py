@@ -36,8 +36,8 @@ widgets.digit_pad(more_ink_to_the_left, data.mnist().x_test[0])"""
 
 
 @pytest.fixture
-def lab(tmp_path):
-    """The address of a JupyterLab that serves a folder with one notebook, `pad.ipynb`."""
+def page(tmp_path):
+    """A browser at a JupyterLab that serves a folder with one notebook, `pad.ipynb`."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PAD)])
     notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nbformat.write(notebook, tmp_path / "pad.ipynb")
@@ -57,21 +57,16 @@ def lab(tmp_path):
                 break
             except OSError:
                 time.sleep(0.5)
-        yield address
+        with playwright.sync_playwright() as p:
+            browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1200, "height": 1000})
+            page.set_default_timeout(1000 * PATIENCE)
+            page.goto(f"{address}/lab/tree/pad.ipynb")
+            yield page
+            browser.close()
     finally:
         server.terminate()
         server.wait(PATIENCE)
-
-
-@pytest.fixture
-def page(lab):
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 1000})
-        page.set_default_timeout(1000 * PATIENCE)
-        page.goto(f"{lab}/lab/tree/pad.ipynb")
-        yield page
-        browser.close()
 
 
 def test_the_network_answers_to_the_mouse(page):

@@ -1,7 +1,5 @@
 """The networks that lessons have trained load, reproduce their figures, and refuse other models."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,6 @@ def test_lenet_reads_the_test_digits_as_in_its_lesson():
     mnist = data.mnist()
     model = networks.lenet()
     probabilities = model.predict(mnist.x_test[..., np.newaxis] / np.float32(255), batch_size=500, verbose=0)
-    assert probabilities.shape == (10_000, 10)
     assert np.mean(probabilities.argmax(axis=1) == mnist.y_test) >= 0.99
     assert model.count_params() == 61_706
     assert model.get_layer("F6").output.shape == (None, 84)

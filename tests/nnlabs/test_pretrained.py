@@ -1,7 +1,5 @@
 """The network that ships reproduces its known figures, and a missing one is told in one message."""
 
-from __future__ import annotations
-
 from functools import wraps
 
 import numpy as np
@@ -29,26 +27,16 @@ def probabilities(model):
 
 def test_it_has_all_the_weights_of_the_file(model):
     arrays = data.arrays("efficientnet_lite0_imagenet_f16.npz")
-    sizes = {name: array.size for name, array in arrays.items()}
-    statistics = sum(size for name, size in sizes.items() if ".running_" in name)
-    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    assert model.count_params() == sum(sizes.values()) == 4_694_024
-    assert trainable == sum(sizes.values()) - statistics == 4_652_008
-    assert np.isclose(
-        sum(float(np.abs(weight).sum(dtype=np.float64)) for weight in model.get_weights()),
-        sum(float(np.abs(array).sum(dtype=np.float64)) for array in arrays.values()),
-    )
+    assert model.count_params() == sum(array.size for array in arrays.values()) == 4_694_024
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 4_652_008
 
 
 def test_it_names_the_demonstration_photos(probabilities):
-    assert probabilities.shape == (3, 1000)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert probabilities[1, 967] == pytest.approx(0.94, abs=0.01)
     rows = pretrained.decode(probabilities)
-    best = [row[0][:2] for row in rows]
-    assert best == [(285, "Egyptian Mau"), (967, "espresso"), (657, "missile")]
+    assert [row[0][:2] for row in rows] == [(285, "Egyptian Mau"), (967, "espresso"), (657, "missile")]
     for row in rows:
-        assert {tuple(map(type, entry)) for entry in row} == {(int, str, float)}
         assert [entry[2] for entry in row] == sorted((entry[2] for entry in row), reverse=True)
 
 
@@ -84,11 +72,9 @@ def test_other_sizes_one_that_varies_and_one_that_is_not_square(probabilities):
 @pytest.mark.parametrize(
     ("name", "shape", "told"),
     [
-        ("efficientnet_lite0", (31, 224, 3), r"at least 32×32 pixels; found input_shape=\("),
         ("efficientnet_lite0", (None, 8, 3), r"at least 32×32 pixels; found input_shape=\("),
         ("MobileNetV2", (224, 16, 3), r"at least 32×32 pixels; found input_shape=\("),
         ("Xception", (64, 64, 3), "Xception: Input size must be at least 71x71"),
-        ("efficientnet_lite0", (224, 224), r"must be \(height, width, 3\)"),
         ("efficientnet_lite0", (224, 224, 1), r"must be \(height, width, 3\)"),
         ("MobileNetV2", (1, 224, 224, 3), r"must be \(height, width, 3\)"),
     ],
@@ -116,18 +102,10 @@ def test_preprocess(dtype):
     np.testing.assert_allclose(layer(images.astype(np.float32)), ready, atol=1e-6)
     with pytest.raises(ValueError, match=r"found \(8, 8, 3\). A single image is a batch of one"):
         pretrained.preprocess(np.zeros((8, 8, 3)))
-    with pytest.raises(ValueError, match=r"found \(2, 8, 8, 1\).$"):
-        pretrained.preprocess(np.zeros((2, 8, 8, 1)))
 
 
-# ---------------------------------------------------------------- any backbone by name
-
-
-@pytest.mark.parametrize(
-    ("name", "darkest", "brightest"),
-    [("MobileNetV2", -1, 1), ("ResNet50", -123.68, 151.061)],
-)
-def test_backbone_of_keras(monkeypatch, recwarn, name, darkest, brightest):
+@pytest.mark.parametrize(("name", "low", "high"), [("MobileNetV2", -1, 1), ("ResNet50", -123.68, 151.061)])
+def test_backbone_of_keras(monkeypatch, recwarn, name, low, high):
     """With random weights in place of those that would be downloaded."""
     build = getattr(keras.applications, name)
 
@@ -143,9 +121,8 @@ def test_backbone_of_keras(monkeypatch, recwarn, name, darkest, brightest):
     images = np.stack([np.zeros((64, 80, 3)), np.full((64, 80, 3), 255)]).astype(np.float32)
     ready = np.asarray(preprocess(images))
     assert ready.dtype == np.float32
-    assert (ready.min(), ready.max()) == pytest.approx((darkest, brightest))
+    assert (ready.min(), ready.max()) == pytest.approx((low, high))
     assert images.max() == 255  # Keras's own function writes into float32 images
-    assert model.predict(ready, verbose=0).shape == (2, *model.output_shape[1:])
 
 
 def test_every_model_of_keras_can_be_named():
@@ -156,18 +133,15 @@ def test_every_model_of_keras_can_be_named():
     assert prepares["MobileNetV3Small"] is keras.applications.mobilenet_v3.preprocess_input
 
 
-@pytest.mark.parametrize(
-    ("name", "near"),
-    [
-        ("ResNet-50", "ResNet50"),
-        ("EfficientNetLite0", "efficientnet_lite0"),
-        ("transformer", "The names: efficientnet_lite0, ConvNeXtBase"),
-    ],
-)
-def test_an_unknown_name_is_told_with_near_ones(name, near):
-    with pytest.raises(ValueError, match=f"no backbone named {name!r}.*{near}") as caught:
-        pretrained.backbone(name)
-    assert "\n" not in str(caught.value)
+def test_an_unknown_name_is_told_with_near_ones():
+    near = {
+        "ResNet-50": "ResNet50",
+        "EfficientNetLite0": "efficientnet_lite0",
+        "unheard": "The names: eff",
+    }
+    for name, told in near.items():
+        with pytest.raises(ValueError, match=rf"^[^\n]*no backbone named {name!r}[^\n]*{told}[^\n]*$"):
+            pretrained.backbone(name)
 
 
 def test_a_damaged_download_is_told(monkeypatch):
@@ -176,7 +150,6 @@ def test_a_damaged_download_is_told(monkeypatch):
         raise ValueError("Incomplete or corrupted file detected.")
 
     monkeypatch.setattr(keras.applications, "VGG16", damaged)
-    with pytest.raises(data.DownloadError) as caught:
+    told = r'VGG16 does not ship .*\(Incomplete.*Offline, use pretrained.backbone\("efficientnet_lite0"\)'
+    with pytest.raises(data.DownloadError, match=told):
         pretrained.backbone("VGG16")
-    assert "VGG16 does not ship with the course and could not be downloaded (Incomplete" in str(caught.value)
-    assert str(caught.value).endswith('Offline, use pretrained.backbone("efficientnet_lite0").')
