@@ -1,8 +1,7 @@
-"""The checks of lab 02: a network in NumPy, the same in Keras, XOR, a recurrent step, training.
+"""The checks of lab 02: networks in NumPy and in Keras, one that sorts, sequences, training.
 
 A network is a list of pairs ``(W, b)``, one a layer: ``W`` (neurons, inputs), ``b`` (neurons,).
-The hidden layers have the ReLU, the output layer the softmax. Keras is loaded only by the
-exercises that need it.
+Keras is loaded only by the exercises that need it.
 """
 
 from __future__ import annotations
@@ -36,181 +35,211 @@ def _relu(a):
     return np.maximum(0.0, a)
 
 
-def _sigmoid(a):
-    return 1 / (1 + np.exp(-a))
+def _softmax(Z):
+    e = np.exp(Z - Z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
 
 
 # ---------------------------------------------------------------- 1 to 4: NumPy
 
 
 @exercise(
-    cases=[  # square matrices first: then a transposed factor gives a wrong answer, not an error
-        (np.array([[1, 2], [3, -1]]), np.array([[2, 0], [1, -3]]), np.array([0.5, -2])),
-        _arrays((4, 2), (3, 2), (3,)),
-        _arrays((1, 5), (2, 5), (2,)),
-    ],
+    cases=[(76, 2, 1, 3), (75, 2, 1, 3), (130, 4, 2, 3), (99, 3, 3, 1), (17, 5, 4, 2), (50_000, 784, 3, 10)],
     mistakes={
-        "The bias is missing.": " + b -> ",
-        "A row of W must meet a row of H: is a factor to be transposed?": "W.T -> W",
-        "This is the formula for a column; the examples are rows here.": "H @ W.T + b -> W @ H + b[:, None]",
-        "The examples should be the rows of the result.": "H @ W.T + b -> W @ H.T + b[:, None]",
-        "Each neuron has its own bias: it belongs to a column of the result.": "+ b -> + b[:, None]",
-        "`*` multiplies element by element; a layer needs the matrix product.": "H @ W.T -> H * W",
-        "There is an activation; only the sum before it is asked for.": "H @ W.T + b -> _relu(H @ W.T + b)",
-        "Look at the sign of the bias.": "+ b -> - b",
+        "The biases are missing.": "before + 1 -> before",
+        "The limit itself is allowed.": "> limit -> >= limit",
+        "This network has more parameters than the limit.": "return neurons -> return neurons + 1",
+        "This is the number of all hidden neurons.": "return neurons -> return hidden_layers * neurons",
+        "This is the number of parameters.": "return neurons -> return parameters(neurons)",
+        "The output layer is missing.": ", outputs] -> ]",
+        "A hidden layer is missing.": "* hidden_layers -> * (hidden_layers - 1)",
+        "There is a hidden layer too many.": "* hidden_layers -> * (hidden_layers + 1)",
+        "The weights between two hidden layers are missing.": "pairwise(sizes) -> (sizes[:2], sizes[-2:])",
+        "Each neuron has a bias; here each layer has one.": "after * (before + 1) -> after * before + 1",
+        "A bias belongs to each neuron, not to each input.": "after * (before + 1) -> (after + 1) * before",
     },
 )
-def dense(H, W, b):
-    """Return the sums of a layer before the activation: shape (examples, neurons)."""
-    return H @ W.T + b
+def widest(limit, inputs, hidden_layers, outputs):
+    """Return the largest number of neurons in each hidden layer with at most limit parameters."""
+
+    def parameters(n):
+        sizes = [inputs, *[n] * hidden_layers, outputs]
+        return sum(after * (before + 1) for before, after in pairwise(sizes))
+
+    neurons = limit  # from above: no mistake makes an endless loop
+    while neurons > 1 and parameters(neurons) > limit:
+        neurons -= 1
+    return neurons
 
 
 @exercise(
-    cases=[
-        (np.array([[2, 1, -1], [0, 0, 3]]),),
-        (np.array([[1000.0, 1001.0, 999.0], [3.0, 1.0, 2.0]]),),
-        (np.array([[-1000.0, -1001.0, -999.0], [1000.0, -1000.0, 0.0]]),),
-        (np.array([[4.0, 4.0, 4.0, 4.0]]),),
-    ],
-    mistakes={
-        "The sum of each column is 1; an example is a row. Look at the axis.": "axis=1 -> axis=0",
-        "All numbers together sum to 1; each row should. Which axis?": "sum(axis=1, keepdims=True) -> sum()",
-        "This is the sigmoid: the numbers of a row do not depend on each other.": "e / total -> _sigmoid(Z)",
-        "The numbers are positive, but nothing makes the sum of a row equal to 1.": "e / total -> np.exp(Z)",
-        "Where is the exponential? These are shares of the sum.": "np.exp(Z - c) -> Z",
-        "The largest logit should get the largest probability: look at the sign.": "Z - c -> c - Z",
-        "This is the logarithm of the softmax.": "e / total -> np.log(e / total)",
-        "exp(1000) is infinite. What can be subtracted from all logits of an example?": "Z - c -> Z",
-        "The largest number of all is too large for the other rows: go row by row.": "Z - c -> Z - Z.max()",
-        "After the minimum is subtracted, the exponents are large: exp overflows.": "Z.max -> Z.min",
-    },
-)
-def softmax(Z):
-    """Return the softmax of each row of Z (examples, classes)."""
-    c = Z.max(axis=1, keepdims=True)
-    e = np.exp(Z - c)
-    total = e.sum(axis=1, keepdims=True)
-    return e / total
-
-
-@exercise(
-    cases=[([4, 3, 2],), ([784, 512, 256, 10],), ([3, 1],)],
-    mistakes={
-        "The biases are missing.": "m * n + n -> m * n",
-        "This is the number of units. What joins two layers?": "return sum -> return sum(sizes) or sum",
-        "This is the number of biases. What about the weights?": "m * n + n -> n",
-        "These are sums of two neighbours; how many pairs of units are there?": "m * n + n -> m + n",
-        "This is the product of all sizes; only neighbours are joined.": "sum(m -> np.prod(sizes) or sum(m",
-        "The units of the input layer have no bias.": "(sizes)) -> (sizes)) + sizes[0]",
-        "A layer has one bias for each of its neurons, not of its inputs.": "m * n + n -> m * n + m",
-        "A layer has one bias for each of its neurons, not one in all.": "m * n + n -> m * n + 1",
-        "The output layer is missing.": "pairwise(sizes) -> pairwise(sizes[:-1])",
-        "The hidden layers have biases; the output layer has them too.": "(sizes)) -> (sizes)) - sizes[-1]",
-        "The first layer is missing.": "pairwise(sizes) -> pairwise(sizes[1:])",
-    },
-)
-def count_parameters(sizes):
-    """Return the number of weights and biases of a network; sizes has the input first."""
-    return sum(m * n + n for m, n in pairwise(sizes))
-
-
-SMALL = [
-    (np.array([[1, -2], [0, 1]]), np.array([0, 1])),
-    (np.array([[1, 0], [-1, 2]]), np.array([1, 0])),
-]
-
-
-@exercise(
-    cases=[
-        (np.array([[1, 2], [3, 0]]), SMALL),
-        (np.array([[1, 2], [3, 0]]), SMALL[1:]),  # no hidden layer
-        (*_arrays((5, 4)), _network(4, 6, 5, 3)),
-        (10 * _arrays((6, 4))[0], _network(4, 6, 3)),
-    ],
     mistakes={
         "The first entry of the list is h^(0), that is X itself.": "return h -> return h[1:]",
         "Give the outputs of all layers, in a list, not only the last.": "return h -> return h[-1]",
         "The output layer is missing.": "return h -> return h[:-1]",
-        "The output layer has the softmax, not the ReLU.": "softmax.reference -> _relu",
-        "There is a ReLU before ψ in the output layer.": "psi(h[-1] @ W.T + b) -> psi(phi(h[-1] @ W.T + b))",
-        "The output layer gives logits: where is ψ?": "psi( -> (",
-        "The hidden layers have no activation: where is φ?": "phi( -> (",
-        "The hidden layers have the softmax; it belongs to the output layer only.": "phi( -> psi(",
-        "The hidden layers should have the ReLU; this is the sigmoid.": "_relu -> _sigmoid",
-        "The hidden layers should have the ReLU; this is tanh.": "_relu -> np.tanh",
-        "The ReLU has no upper limit.": "_relu -> lambda a: np.clip(a, 0, 6)",
+        "Every layer has the first activation; each has its own.": "phi(h[-1] -> activations[0](h[-1]",
+        "The order of the activations is reversed.": ", activations, strict -> , activations[::-1], strict",
+        "There is no activation.": "phi( -> (",
+        "The output layer has an activation too.": ", activations, s -> , [*activations[:-1], np.array], s",
+        "The activation belongs around the whole sum.": "h[-1] @ W.T + b) -> h[-1] @ W.T) + b",
         "The biases are missing.": " + b -> ",
         "A row of W belongs to a neuron: is a factor to be transposed?": "W.T -> W",
         "The list should hold the h^(k), after the activation, not the a^(k).": (
             "return h -> return [X, *(before @ W.T + b for before, (W, b) in zip(h, parameters))]"
         ),
+        "Every layer looks at X; it should look at the layer before.": "h[-1] @ W.T -> X @ W.T",
     },
 )
-def forward(X, parameters):
-    """Return [h⁽⁰⁾, h⁽¹⁾, ..., f(x)] for a batch X (examples, inputs)."""
-    phi, psi, h = _relu, softmax.reference, [X]
-    for W, b in parameters[:-1]:
+def forward(X, parameters, activations):
+    """Return [h⁽⁰⁾, h⁽¹⁾, ..., f(x)] for a batch X (samples, inputs)."""
+    h = [X]
+    for (W, b), phi in zip(parameters, activations, strict=True):
         h.append(phi(h[-1] @ W.T + b))
-    W, b = parameters[-1]
-    h.append(psi(h[-1] @ W.T + b))
     return h
 
 
-# ---------------------------------------------------------------- 5: XOR
+@forward.case
+def _one_sample(forward):
+    """forward([[1, 2]], [([[1, -2], [0, 1]], [0, 1]), ([[1, -1], [-1, 2]], [1, 0])], [relu, negative])"""
+    first = (np.array([[1, -2], [0, 1]]), np.array([0, 1]))  # square: a transposed factor is no error
+    second = (np.array([[1, -1], [-1, 2]]), np.array([1, 0]))
+    return forward(np.array([[1, 2]]), [first, second], [_relu, np.negative])
 
-CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+
+@forward.case
+def _many_samples(forward):
+    """forward of 5 samples: sizes 4-6-5-3 and 4-2, activations tanh, relu, softmax and tanh"""
+    (X,) = _arrays((5, 4))
+    three_layers = forward(X, _network(4, 6, 5, 3), [np.tanh, _relu, _softmax])
+    return three_layers, forward(X, _network(4, 2), [np.tanh])  # no hidden layer
 
 
 @exercise(
+    cases=[
+        (np.array([[1.0, 1.0, 0.0, 1.0], [0.0, 0.0, 3.0, 0.0]]),),
+        (np.array([[4.0, 4.0, 4.0, 4.0]]),),  # one sample
+        (np.array([[1000.0, 1001.0, 999.0], [3.0, 1.0, 2.0]]),),
+        (np.array([[-1000.0, -1001.0, -999.0], [1000.0, -1000.0, 0.0]]),),
+        (np.array([[30.0, -30.0], [0.0, 40.0]]),),
+    ],
     mistakes={
-        "this is OR: (1, 1) needs a second neuron that pulls the sum down again.": "-2.0 -> 0.0",
-        "this is AND. Which hidden neuron should be active for a single 1?": "[1.0, -2.0] -> [0.0, 1.0]",
-        "the two classes are swapped.": "[[1.0, -2.0]]), np.array([0 -> [[-1.0, 2.0]]), np.array([1",
-        "this is NOT BOTH; look at (0, 0).": "[[1.0, -2.0]]), np.array([0 -> [[0.0, -1.0]]), np.array([1",
-        "the output is above 0.5 everywhere: look at the biases.": "np.array([0.0]) -> np.array([1.0])",
-        "the output is never above 0.5: what is it for (0, 1)?": "[1.0, -2.0] -> [0.5, -1.0]",
+        "This is the softmax; its logarithm is asked for.": "Z - M - np.log(total) -> np.exp(Z - M) / total",
+        "The sum runs over a row, that is over the classes.": "axis=1 -> axis=0",
+        "Each row has its own sum.": "sum(axis=1, keepdims=True) -> sum()",
+        "What is subtracted inside must be subtracted outside as well.": "Z - M - np.log -> Z - np.log",
+        "The logarithm of the sum is missing.": " - np.log(total) -> ",
+        "The sum itself is subtracted; what is the logarithm of a fraction?": "np.log(total) -> total",
+        "Look at the sign of the second logarithm.": "M - np.log -> M + np.log",
+        "Has the logarithm base e, like the exponential?": "np.log(total) -> np.log2(total)",
+        "exp(1000) is infinite. What can be subtracted from all logits of a sample?": "M = Z -> M = 0 * Z",
+        "A probability has become 0: is the fraction computed before the logarithm?": (
+            "Z - M - np.log(total) -> np.log(np.exp(Z - M) / total)"
+        ),
+        "A tiny number inside the logarithm changes the small values.": (
+            "Z - M - np.log(total) -> np.log(np.exp(Z - M) / total + 1e-7)"
+        ),
+        "The largest number of all is too large for the other rows: go row by row.": (
+            "Z.max(axis=1, keepdims=True) -> Z.max()"
+        ),
+        "After the minimum is subtracted, the exponents are large: exp overflows.": "Z.max -> Z.min",
     },
 )
-def xor_parameters():
-    """Return [(W1, b1), (W2, b2)] of a 2-2-1 network, ReLU and identity, that solves XOR."""
-    W1, b1 = np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([0.0, -1.0])
-    W2, b2 = np.array([[1.0, -2.0]]), np.array([0.0])
-    return [(W1, b1), (W2, b2)]
+def log_softmax(Z):
+    """Return the logarithm of the softmax of each row of Z (samples, classes)."""
+    M = Z.max(axis=1, keepdims=True)
+    total = np.exp(Z - M).sum(axis=1, keepdims=True)
+    return Z - M - np.log(total)
 
 
-@xor_parameters.property
-def _is_a_network_with_hidden_neurons(xor_parameters):
-    found = xor_parameters()
-    expect.true(found is not None, "xor_parameters() returns None.", "is the return statement missing?")
+@exercise(
+    cases=[
+        (np.array([[3, 1], [0, -2], [1, 4]]), np.array([1, 2, 3])),
+        (*_arrays((2, 4), (2,)),),
+        (*_arrays((5, 5), (5,)),),
+    ],
+    mistakes={
+        "The last row is zero, but the other logits have not moved along.": (
+            "W - W[-1], b - b[-1] -> np.where(W == W[-1], 0, W), np.where(b == b[-1], 0, b)"
+        ),
+        "The biases are as before; the last one should be zero as well.": "b - b[-1] -> b",
+        "The last bias is zero, the others have not moved along.": "b - b[-1] -> np.where(b == b[-1], 0, b)",
+        "The weights are as before; the last row should be zero as well.": "W - W[-1] -> W",
+        "This makes the first class zero.": ["W[-1] -> W[0]", "b[-1] -> b[0]"],
+        "A column of W belongs to a neuron; a class is a row.": "W[-1] -> W[:, -1:]",
+        "The mean is subtracted; which row should become zero?": ["W[-1] -> W.mean(0)", "b[-1] -> b.mean()"],
+        "Look at the sign: the last row should become zero.": ["W - -> W +", "b - -> b +"],
+        "The last class should stay, with zeros.": "W - W[-1], b -> W[:-1] - W[-1], b[:-1]",
+        "The order of the classes is reversed.": "W - W[-1], b - b[-1] -> W[-1] - W, b[-1] - b",
+    },
+)
+def last_class_zero(W, b):
+    """Return (W', b') with the same probabilities, and zeros for the last class."""
+    return W - W[-1], b - b[-1]
+
+
+# ---------------------------------------------------------------- 5: a network that sorts
+
+PAIRS = np.array([[3.0, 1.0], [1.0, 3.0], [-1.0, -3.0], [-2.5, -0.5], [2.0, -4.0], [-4.0, 2.0], [2.0, 2.0]])
+
+
+@exercise(
+    lists=True,
+    mistakes={
+        "the larger number should come first.": "[a, b] -> [b, a]",
+        "both outputs are the larger number.": "[a, b] -> [a, a]",
+        "the outputs are twice what they should be.": "0.5 -> 1.0",
+        "these are |s| and |d|; what is needed of them?": "[a, b] -> np.eye(2).repeat(2, axis=1)",
+        "it fails where the sum is negative: what does the ReLU make of it?": "[0.5, -0.5,  -> [0.5, 0.0, ",
+        "it fails where x_2 is the larger number: which sign has d there?": (
+            "[a, b] -> [a, b]) * np.array([1, 1, 1, 0]"
+        ),
+        "the outputs are shifted: is a bias needed?": "np.zeros(2) -> np.ones(2)",
+        "it puts out the numbers as they came.": ["0.5, 0.5] -> 0.5, -0.5]", "-0.5, -0.5] -> -0.5, 0.5]"],
+    },
+)
+def sorting_parameters():
+    """Return [(W1, b1), (W2, b2)] of a 2-4-2 network, ReLU and identity, with outputs (max, min)."""
+    W1 = np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]])  # s, -s, d, -d
+    a, b = [0.5, -0.5, 0.5, 0.5], [0.5, -0.5, -0.5, -0.5]
+    return [(W1, np.zeros(4)), (np.array([a, b]), np.zeros(2))]
+
+
+@sorting_parameters.property
+def _is_a_network_with_hidden_neurons(sorting_parameters):
+    found = sorting_parameters()
+    expect.true(found is not None, "sorting_parameters() returns None.", "is the return statement missing?")
     try:
         (W1, b1), (W2, b2) = found
     except (TypeError, ValueError):
         problem = "Expected a list of two pairs, [(W1, b1), (W2, b2)]."
         raise expect.WrongError(problem, "one pair for the hidden layer, one for the output layer.") from None
-    for name, array, shape in ("W1", W1, (2, 2)), ("b1", b1, (2,)), ("W2", W2, (1, 2)), ("b2", b2, (1,)):
+    n = len(b1) if np.ndim(b1) else 0
+    for name, array, shape in ("W1", W1, (n, 2)), ("b1", b1, (n,)), ("W2", W2, (2, n)), ("b2", b2, (2,)):
         expect.array(array, name)
         expect.true(
             tuple(array.shape) == shape,
             f"{name} should have the shape {shape}, it has {tuple(array.shape)}.",
-            "of the 2 hidden neurons and the 1 output neuron, each has a row in W and a number in b.",
+            "each hidden neuron and each of the 2 output neurons has a row in W and a number in b.",
         )
-    sums = CORNERS @ W1.T + b1
-    expect.true(
-        (sums < 0).any(),
-        "No hidden sum is negative for any input.",
-        "then the ReLU changes nothing: the network is linear.",
-    )
-    expect.true(
-        (sums > 0).any(), "No hidden sum is positive for any input.", "are the hidden neurons ever active?"
-    )
+    expect.true(n <= 4, f"There are {n} hidden neurons; at most 4 are allowed.", "which of them do the same?")
 
 
-@xor_parameters.case
-def _classes(xor_parameters):
-    """the classes of (0, 0), (0, 1), (1, 0) and (1, 1)"""
-    (W1, b1), (W2, b2) = xor_parameters()
-    output = _relu(CORNERS @ W1.T + b1) @ W2.T + b2
-    return (output[:, 0] > 0.5).astype(int)
+@sorting_parameters.case
+def _sorted(sorting_parameters):
+    """the outputs for (3, 1), (1, 3), (-1, -3), (-2.5, -0.5), (2, -4), (-4, 2) and (2, 2)"""
+    return _outputs_for(PAIRS, sorting_parameters)
+
+
+@sorting_parameters.property
+def _sorts_large_numbers(sorting_parameters):
+    found, largest_first = _outputs_for(1e12 * PAIRS, sorting_parameters), -np.sort(-1e12 * PAIRS, axis=1)
+    hint = "a bias keeps a sum positive only while the numbers are small. It should work for all."
+    expect.close(found, largest_first, "the outputs for numbers 10^12 times as large", hint)
+
+
+def _outputs_for(pairs, parameters):
+    (W1, b1), (W2, b2) = parameters()
+    return _relu(pairs @ W1.T + b1) @ W2.T + b2
 
 
 # ---------------------------------------------------------------- 6: a Keras model
@@ -223,32 +252,26 @@ NETWORKS = {"5-8-3": _network(5, 8, 3, scale=2.0), "4-4-4-4": _network(4, 4, 4, 
     **KERAS,
     atol=5e-3,  # on some GPUs products have 10 bits
     mistakes={
-        "is there one Dense layer for each pair (W, b), the last one included?": (
-            "model.add(last) -> parameters = parameters[:-1]"
-        ),
-        "the layers have no biases.": ["activation= -> use_bias=False, activation=", "(W.T, b) -> (W.T,)"],
+        "is there a Dense layer for each pair (W, b)?": "model.add(last) -> parameters = parameters[:-1]",
         "the outputs of a row do not sum to 1: where is the softmax?": '"softmax" -> None',
         "the output layer has the ReLU; which activation gives probabilities?": '"softmax" -> "relu"',
         "a sigmoid treats each class by itself; the classes exclude each other.": '"softmax" -> "sigmoid"',
+        "the columns sum to 1; the rows should.": '"softmax" -> lambda a: keras.ops.softmax(a, axis=0)',
         "the softmax is applied twice.": "(last) -> (last)\n    model.add(keras.layers.Softmax())",
-        "there is a ReLU before the softmax.": [
-            '"softmax" -> "relu"',
-            "(last) -> (last)\n    model.add(keras.layers.Softmax())",
-        ],
+        "there is a ReLU before the softmax.": (
+            '"softmax" -> lambda a: keras.ops.softmax(keras.ops.relu(a))'
+        ),
         "the hidden layers have no activation.": '"relu" -> None',
         "the hidden layers should have the ReLU; this is tanh.": '"relu" -> "tanh"',
-        "the hidden layers should have the ReLU; this is the sigmoid.": '"relu" -> "sigmoid"',
         "this ReLU lets negative sums through, a little.": '"relu" -> "leaky_relu"',
         "the hidden layers have the softmax; it belongs to the output layer.": '"relu" -> "softmax"',
-        "the biases are still zero: both arrays of a layer must be set.": "(W.T, b) -> (W.T, 0 * b)",
-        "a Keras kernel has a row for each input. Is that W?": (
-            "(W.T, b) -> (W if W.shape == W.T.shape else W.T, b)"
-        ),
+        "the biases are missing, or still zero.": "(W.T, b) -> (W.T, 0 * b)",
+        "a Keras kernel has a row for each input. Is that W?": "(W.T, -> (W if len(W) == len(W.T) else W.T,",
         "reshape does not exchange rows and columns.": "W.T -> W.reshape(W.T.shape)",
     },
 )
 def to_keras(parameters):
-    """Return the Keras model that computes the same as forward(X, parameters)[-1]."""
+    """Return the Keras model that computes the last output of forward."""
     import keras
 
     model = keras.Sequential([keras.Input(shape=(parameters[0][0].shape[1],))])
@@ -268,12 +291,9 @@ def _model(to_keras, parameters):
 
 def _outputs(to_keras):
     """Return what the models for ``NETWORKS`` compute, one beside the other."""
-    found = {}
-    for sizes, parameters in NETWORKS.items():
-        model = _model(to_keras, parameters)
-        (X,) = _arrays((20, model.input_shape[1]))
-        found[f"outputs for {sizes}"] = expect.as_array(model(X.astype("float32")))
-    return found
+    models = {sizes: _model(to_keras, parameters) for sizes, parameters in NETWORKS.items()}
+    batches = {sizes: _arrays((20, model.input_shape[1]))[0] for sizes, model in models.items()}
+    return {f"outputs for {sizes}": expect.as_array(models[sizes](X)) for sizes, X in batches.items()}
 
 
 @to_keras.property
@@ -286,51 +306,51 @@ def _sets_all_weights(to_keras):
 
 
 @to_keras.case
-def _has_the_parameters(to_keras):
-    """count_params() for the sizes 5-8-3"""
-    return _model(to_keras, NETWORKS["5-8-3"]).count_params()
-
-
-@to_keras.case
 def _agrees_with_numpy(to_keras):
     """to_keras(parameters)"""
     return _outputs(to_keras)
 
 
-# ---------------------------------------------------------------- 7: one step of a recurrent layer
+# ---------------------------------------------------------------- 7: sequences of different lengths
 
-
-RECURRENT = [[1, 2], [0, -1]], [[0, 1], [1, -1]], [[1, -2], [2, 0]], [[0, 2], [-1, 1]], [1, -2]  # halves
+STEPS, RECURRENT = (
+    [[[1, 2], [0, -1], [2, 1]], [[2, 0], [1, 1], [0, 1]]],
+    ([[1, -2], [2, 0]], [[0, 2], [-1, 1]], [1, -2]),
+)
 
 
 @exercise(
-    cases=[  # all square first, as above
-        tuple(np.array(part) / 2 for part in RECURRENT),
-        _arrays((2, 1), (2, 4), (4, 1), (4, 4), (4,)),
+    cases=[  # all square first: then a transposed factor gives a wrong answer, not an error
+        (np.array(STEPS), np.array([2, 1]), *(np.array(part) / 2 for part in RECURRENT)),
+        (_arrays((4, 5, 1))[0], np.array([3, 5, 1, 4]), *_arrays((3, 1), (3, 3), (3,))),
+        (_arrays((1, 4, 3))[0], np.array([4]), *_arrays((2, 3), (2, 2), (2,))),
     ],
     mistakes={
-        "The activation tanh is missing.": "np.tanh -> ",
+        "What follows the end of a sequence means nothing, and is read.": "t < lengths -> t < 99 * lengths",
+        "One step too many is read: the first step has the number 0.": "t < lengths -> t <= lengths",
+        "One step is missing: the first step has the number 0.": "t < lengths -> t < lengths - 1",
+        "All are read as far as the shortest one.": "t < lengths -> t < 0 * lengths + lengths.min()",
+        "When a sequence is over, its state should stay; here it becomes zero.": "new, h) -> new, 0)",
+        "The end of the array is read, and not the beginning.": "sequences[:, t] -> sequences[:, -1 - t]",
         "The state of the step before has no influence: a term is missing.": " + h @ W_h.T -> ",
-        "The input of this step has no influence: a term is missing.": "x @ W_x.T +  -> ",
-        "The bias is missing.": " + b -> ",
-        "The bias is added twice; it stands once in the sum.": "+ b -> + 2 * b",
-        "Which matrix belongs to the input, which to the state?": "x @ W_x.T + h @ -> h @ W_x.T + x @",
-        "The examples are rows here: are the matrices to be transposed?": ".T -> ",
-        "The old states are rows too: is W_h to be transposed?": "W_h.T -> W_h",
-        "The inputs are rows too: is W_x to be transposed?": "W_x.T -> W_x",
-        "This is for one column; the examples are rows here.": "x @ W_x.T + h @ W_h.T -> W_x @ x + W_h @ h",
-        "The examples should be the rows of the result.": (
-            "x @ W_x.T + h @ W_h.T + b -> W_x @ x.T + W_h @ h.T + b[:, None]"
-        ),
-        "The activation should be tanh; this is the ReLU.": "np.tanh -> _relu",
-        "The activation should be tanh; this is the sigmoid.": "np.tanh -> _sigmoid",
-        "tanh belongs around the whole sum.": "W_x.T + h @ W_h.T + b) -> W_x.T) + np.tanh(h @ W_h.T) + b",
-        "The old state is added after tanh; where does the formula have it?": "np.tanh -> h + np.tanh",
+        "The input of each step has no influence: a term is missing.": "sequences[:, t] @ W_x.T +  -> ",
+        "The bias is missing.": " + b) -> )",
+        "The activation tanh is missing.": "np.tanh( -> (",
+        "The activation should be tanh; this is the ReLU.": "np.tanh( -> _relu(",
+        "The old states are rows: is W_h to be transposed?": "W_h.T -> W_h",
+        "The inputs are rows: is W_x to be transposed?": "W_x.T -> W_x",
+        "The samples are rows here: are both matrices to be transposed?": ".T -> ",
+        "The state before the first step is zero.": "np.zeros( -> np.ones(",
+        "The last state is asked for, not the sum of all states.": "new, h) -> new + h, h)",
     },
 )
-def rnn_step(x, h, W_x, W_h, b):
-    """Return the new states (examples, n) for inputs x (examples, d) and old states h."""
-    return np.tanh(x @ W_x.T + h @ W_h.T + b)
+def last_states(sequences, lengths, W_x, W_h, b):
+    """Return the state of each sequence after its own last step: shape (samples, n_h)."""
+    h = np.zeros((len(sequences), len(b)))
+    for t in range(sequences.shape[1]):
+        new = np.tanh(sequences[:, t] @ W_x.T + h @ W_h.T + b)
+        h = np.where((t < lengths)[:, None], new, h)
+    return h
 
 
 # ---------------------------------------------------------------- 8: training
@@ -341,18 +361,20 @@ FALL = 0.998  # of the loss: Adam(1e-4) in 30 steps reaches 0.996, SGD(1e-5) in 
 
 @exercise(**KERAS)
 def train(model, x, y, epochs):
-    """Compile the model, train it on images x and integer labels y, return it."""
+    """Compile the model, train it on images x and integer labels y, which may be sorted; return it."""
+    order = np.random.default_rng(0).permutation(len(x))
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, y, epochs=epochs, batch_size=128, validation_split=0.1, verbose=2)
+    model.fit(x[order], y[order], epochs=epochs, batch_size=128, validation_split=0.1, verbose=2)
     return model
 
 
 def _digits(number=None):
-    """Return a network for small digits, whose outputs are equal at the start, and as many digits."""
+    """Return a network for small digits, whose outputs are equal at the start, and as many sorted digits."""
     digits = data.digits()
-    images = digits.x_train[:number].reshape(-1, 64).astype("float32") / 16
+    order = np.argsort(digits.y_train[:number], kind="stable")
+    images = digits.x_train[order].reshape(-1, 64).astype("float32") / 16
     (W1, b1), (W2, b2) = _network(64, 32, 10, scale=np.sqrt(2))
-    return to_keras.reference([(W1, 0 * b1), (0 * W2, 0 * b2)]), images, digits.y_train[:number]
+    return to_keras.reference([(W1, 0 * b1), (0 * W2, 0 * b2)]), images, digits.y_train[order]
 
 
 def _train(train, model, x, y, epochs):
@@ -375,7 +397,7 @@ def _train(train, model, x, y, epochs):
 
 @train.property
 def _asks_for_what_is_wanted(train):
-    model, x, y = _digits(20)
+    model, x, y = _digits(300)
     calls = _recorded_fit(model)
     _train(train, model, x, y, 2)
     _expect_cross_entropy(model, x, y)
@@ -389,6 +411,20 @@ def _asks_for_what_is_wanted(train):
             not _share_images(call["x"], call["validation_data"]),
             "The network is validated on images that it trains on.",
             "keep them apart: it should not have seen the images of the validation.",
+        )
+        trained, validated = map(len, _digits_of(call))
+        same_x, same_y = np.array_equal(call["x"], x), np.array_equal(call["y"], y)
+        expect.true(
+            trained == 10 and validated > 3,  # a small random part may miss some
+            f"{trained} of the ten digits are in the training images, {validated} in the validation.",
+            "the labels are still sorted: mix x and y alike."
+            if same_y and not same_x
+            else "which rows are kept apart if all rows stay as they are, sorted?",
+        )
+        expect.true(
+            not same_x or same_y or np.shape(call["y"]) != y.shape,
+            "The labels are in another order, the images are not.",
+            "do x and y still belong together?",
         )
         expect.true(
             call["verbose"] in (0, 2),
@@ -418,8 +454,18 @@ def _recorded_fit(model):
     return calls
 
 
+def _digits_of(call):
+    """Return the digits that a call of fit trains and validates on; of what is no array we cannot tell."""
+    y, validation = call["y"], call["validation_data"]
+    if y is None or not isinstance(validation, (tuple, list, type(None))):
+        return range(10), range(10)
+    n = int(len(y) * (1 - (call["validation_split"] if validation is None else 0)))
+    labels = map(expect.as_array, (y[:n], y[n:] if validation is None else validation[1]))
+    return [np.unique(y.argmax(-1) if y.shape[1:] > (1,) else y) for y in labels]
+
+
 def _share_images(x, validation):
-    """Tell if an image of x is in the arrays for validation; of what is no array we cannot tell."""
+    """Tell if an image of x is in the arrays for validation."""
     if not isinstance(validation, (tuple, list)):
         return False
     ours, theirs = expect.as_array(x), expect.as_array(validation[0])
@@ -440,11 +486,7 @@ def _expect_cross_entropy(model, x, y):
     except Exception:  # a loss for vectors of zeros and a one
         found = float(model.compute_loss(y=one_hot, y_pred=model(x)))
     squared = np.isclose(found, np.mean((probabilities - one_hot) ** 2))
-    hint = (
-        "this is the squared error, a loss for regression."
-        if squared
-        else "which loss belongs to probabilities?"
-    )
+    hint = "this is the squared error, for regression." if squared else "which loss belongs to probabilities?"
     cross_entropy = -np.mean(np.log(probabilities)[one_hot == 1])
     expect.close(found, cross_entropy, "the loss of a network with given weights", hint, rtol=1e-4)
 
@@ -458,5 +500,5 @@ def _learns(train):
     expect.true(
         loss < FALL * np.log(10),
         f"On small digits {EPOCHS} epochs take the cross-entropy from {np.log(10):.4f} to {loss:.4f}.",
-        "are the steps of the optimiser too small or too large? Try Adam with its usual learning rate.",
+        "do x and y still belong together? Are the steps of the optimiser too small or too large?",
     )

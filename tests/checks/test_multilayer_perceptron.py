@@ -1,13 +1,10 @@
 """Students' answers to lab 02, wrong and right."""
 
+import keras
 import numpy as np
 
 from nnlabs.checks import multilayer_perceptron
 from tests.checks.harness import Answers, make_tests
-
-
-def relu(a):
-    return np.maximum(0, a)
 
 
 def softmax(Z):
@@ -18,67 +15,92 @@ def softmax(Z):
 # ---------------------------------------------------------------- NumPy
 
 
-def dense_loop(H, W, b):
-    return np.array([[w @ h + bias for w, bias in zip(W, b, strict=True)] for h in H])
+def widest_by_formula(limit, inputs, hidden_layers, outputs):
+    a, b, c = hidden_layers - 1, inputs + hidden_layers + outputs, outputs - limit
+    return int((-b + np.sqrt(b * b - 4 * a * c)) / (2 * a) + 1e-9) if a else -c // b
 
 
-def softmax_loop(Z):
-    return np.array([np.exp(z - max(z)) / sum(np.exp(z - max(z))) for z in Z])
+def widest_from_above(limit, d, L, K):
+    return max(n for n in range(1, 500) if n * (d + 1) + (L - 1) * n * (n + 1) + K * (n + 1) <= limit)
 
 
-def count_loop(sizes):
-    return sum(sizes[k] * sizes[k - 1] + sizes[k] for k in range(1, len(sizes)))
-
-
-def forward_recursive(X, parameters):
+def forward_recursive(X, parameters, activations):
+    if not parameters:
+        return [X]
     (W, b), *after = parameters
-    if not after:
-        return [X, softmax(np.einsum("mi,ni->mn", X, W) + b)]
-    return [X, *forward_recursive(np.clip(X @ W.T + b, 0, None), after)]
+    return [X, *forward_recursive(activations[0](np.einsum("mi,ni->mn", X, W) + b), after, activations[1:])]
 
 
-def forward_without_first_output(X, parameters):
-    for W, b in parameters[:-1]:
-        h = relu(X @ W.T + b)
-    W, b = parameters[-1]
-    return [X, h, softmax(h @ W.T + b)]
+def log_softmax_loop(Z):
+    return np.array([z - max(z) - np.log(sum(np.exp(z - max(z)))) for z in Z])
 
 
-def xor_with(W1, b1, W2, b2):
-    return lambda: [(np.array(W1), np.array(b1)), (np.array(W2), np.array(b2))]
+def last_class_loop(W, b):
+    U, c = np.zeros(W.shape), np.zeros(b.shape)
+    for k in range(len(b) - 1):
+        U[k], c[k] = W[k] - W[-1], b[k] - b[-1]
+    return U, c
 
 
-def rnn_loop(x, h, W_x, W_h, b):
-    return np.array([np.tanh(W_x @ x_i + W_h @ h_i + b) for x_i, h_i in zip(x, h, strict=True)])
+def sorting(W1, W2):
+    return lambda: [(np.array(W, dtype=float), np.zeros(len(W))) for W in (W1, W2)]
 
 
-def rnn_joined(x, h, W_x, W_h, b):
-    return np.tanh(np.hstack([x, h]) @ np.hstack([W_x, W_h]).T + b)
+def sorting_with_bias(b):
+    W1, W2 = np.array([[1, 1], [1, -1], [-1, 1]]), np.array([[0.5, 0.5, 0.5], [0.5, -0.5, -0.5]])
+    return lambda: [(W1, np.array([b, 0, 0])), (W2, np.array([-b / 2, -b / 2]))]
+
+
+SIGNS = [[1, 1], [-1, -1], [1, -1], [-1, 1]]  # s, -s, d, -d
+FIVE = [[1, 0], [-1, 0], [0, 1], [0, -1], [1, -1]]  # max = x_2 + relu(d), min = x_1 - relu(d)
+
+
+def states_one_by_one(sequences, lengths, W_x, W_h, b):
+    states = []
+    for sequence, length in zip(sequences, lengths, strict=True):
+        h = np.zeros(len(b))
+        for x in sequence[:length]:
+            h = np.tanh(W_x @ x + W_h @ h + b)
+        states.append(h)
+    return np.array(states)
+
+
+def all_states(sequences, lengths, W_x, W_h, b):
+    h, states = np.zeros((len(sequences), len(b))), []
+    for t in range(sequences.shape[1]):
+        h = np.tanh(np.hstack([sequences[:, t], h]) @ np.hstack([W_x, W_h]).T + b)
+        states.append(h)
+    return np.stack(states, axis=1)
+
+
+def states_by_product(sequences, lengths, W_x, W_h, b):
+    h = 0 * (sequences[:, 0] @ W_x.T)
+    for t in range(sequences.shape[1]):
+        h += (lengths > t)[:, None] * (np.tanh(sequences[:, t] @ W_x.T + h @ W_h.T + b) - h)
+    return h
 
 
 # ---------------------------------------------------------------- Keras
 
 
-def keras_with(hidden="relu", weights=lambda W, b: [W.T, b], with_input=True, unset=0, fixed=None):
+def keras_with(hidden="relu", weights=lambda W, b: [W.T, b], with_input=True, unset=0, fixed=None, end=None):
     """Return an answer that is right, or differs in an argument."""
 
     def to_keras(parameters):
-        import keras
-
         model = keras.Sequential([keras.Input((parameters[0][0].shape[1],))] if with_input else [])
         for k, (W, b) in enumerate(parameters):
             activation = "softmax" if k == len(parameters) - 1 else hidden
             model.add(keras.layers.Dense(fixed or len(W), activation=activation))
             if k < len(parameters) - unset:
                 model.layers[-1].set_weights(weights(W, b))
+        if end is not None:
+            model.add(keras.layers.Softmax(axis=end))
         return model
 
     return to_keras
 
 
 def keras_functional(parameters):
-    import keras
-
     inputs = h = keras.Input(shape=(parameters[0][0].shape[1],))
     for _, b in parameters[:-1]:
         h = keras.layers.Dense(len(b))(h)
@@ -89,30 +111,16 @@ def keras_functional(parameters):
     return model
 
 
-def keras_nested(parameters):
-    import keras
-
-    return keras.Sequential([keras.Input(parameters[0][0].shape[1:]), keras_functional(parameters)])
-
-
-def keras_by_subclassing(parameters):
-    import keras
-
-    class Network(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.network = keras_functional(parameters)
-
-        def call(self, x):
-            return self.network(x)
-
-    model = Network()
-    model(np.zeros((1, parameters[0][0].shape[1])))
-    return model
+def mixed(x, y):
+    order = np.random.default_rng(3).permutation(len(x))
+    return x[order], y[order]
 
 
-def fit_with(loss="sparse_categorical_crossentropy", optimizer="adam", labels=lambda y: y, **options):
+def fit_with(
+    loss="sparse_categorical_crossentropy", optimizer="adam", labels=lambda y: y, mix=mixed, **options
+):
     def train(model, x, y, epochs):
+        x, y = mix(x, y)
         model.compile(optimizer=optimizer() if callable(optimizer) else optimizer, loss=loss)
         options.setdefault("validation_split", 0.2)
         model.fit(x, labels(y), **{"epochs": epochs, "verbose": 0, **options})
@@ -121,23 +129,8 @@ def fit_with(loss="sparse_categorical_crossentropy", optimizer="adam", labels=la
     return train
 
 
-def optimizer(name, rate):
-    def make():
-        import keras
-
-        return getattr(keras.optimizers, name)(rate)
-
-    return make
-
-
 def one_hot(y):
     return np.eye(10)[y]
-
-
-def fit_on_logits(model, x, y, epochs):
-    import keras
-
-    return fit_with(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))(model, x, y, epochs)
 
 
 def fit_without_fit(model, x, y, epochs):
@@ -151,32 +144,27 @@ def fit_without_compile(model, x, y, epochs):
 
 
 def fit_returns_history(model, x, y, epochs):
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    return model.fit(x, y, epochs=epochs, validation_split=0.1, verbose=0)
+    fit_with()(model, x, y, epochs)
+    return model.history
 
 
 def fit_a_clone(model, x, y, epochs):
-    import keras
-
     return fit_with()(keras.models.clone_model(model), x, y, epochs)
 
 
-def fit_on_shuffled_labels(model, x, y, epochs):
-    return fit_with()(model, x, np.random.default_rng(0).permutation(y), epochs)
-
-
 def fit_and_validate_on_a_part(model, x, y, epochs):
-    return fit_with(validation_data=(x[:5], y[:5]))(model, x, y, epochs)
+    x, y = mixed(x, y)
+    return fit_with(validation_data=(x[:60], y[:60]))(model, x, y, epochs)
 
 
-def fit_with_split_by_hand(model, x, y, epochs):
-    n = len(x) // 5
-    return fit_with(validation_data=(x[:n], y[:n]), validation_split=0.0)(model, x[n:], y[n:], epochs)
+def fit_with_every_fifth_apart(model, x, y, epochs):
+    apart = np.arange(len(x)) % 5 == 0
+    options = {"validation_data": (x[apart], y[apart]), "validation_split": 0.0}
+    return fit_with(**options)(model, x[~apart], y[~apart], epochs)
 
 
 def fit_epoch_by_epoch(model, x, y, epochs):
-    import keras
-
+    x, y = mixed(x, y)
     model.compile("rmsprop", loss=keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"])
     for _ in range(epochs):
         history = model.fit(x, y, batch_size=64, validation_split=0.1, verbose=0)
@@ -186,7 +174,7 @@ def fit_epoch_by_epoch(model, x, y, epochs):
 
 def train_batch_by_batch(model, x, y, epochs):
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    n = 9 * len(x) // 10
+    (x, y), n = mixed(x, y), 9 * len(x) // 10
     for _ in range(epochs):
         for i in range(0, n, 64):
             model.train_on_batch(x[i : min(i + 64, n)], y[i : min(i + 64, n)])
@@ -195,57 +183,75 @@ def train_batch_by_batch(model, x, y, epochs):
 
 
 ANSWERS = {
-    "dense": Answers(
+    "widest": Answers(
         wrong=[
-            (lambda H, W, b: (H @ W.T + b).astype(H.dtype), "is the array created with dtype float?"),
-            (lambda H, W, b: dense_loop(H, W, b).tolist(), "np.array makes an array of a list"),
+            (lambda limit, d, L, K: (limit - K) // (d + K + 1), "weights between two hidden layers"),
+            (lambda limit, d, L, K: widest_by_formula(limit, d, L, K) + 0.5, "expected 12, found 12.5"),
+            (lambda limit, d, L, K: limit // (d + L - 1 + K), "The biases are missing"),
         ],
-        right=[
-            dense_loop,
-            lambda H, W, b: np.einsum("mi,ni->mn", H, W) + b,
-            lambda H, W, b: (W @ H.T).T + b,
-            lambda H, W, b: H.astype("float32") @ W.T.astype("float32") + b.astype("float32"),
-        ],
-    ),
-    "softmax": Answers(
-        wrong=[
-            (lambda Z: np.exp(Z - Z.max(axis=0)) / np.exp(Z - Z.max(axis=0)).sum(axis=0), "Look at the axis"),
-            (lambda Z: np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True), "exp(1000) is infinite"),
-            (lambda Z: softmax(Z).astype(Z.dtype), "is the array created with dtype float?"),
-            (lambda Z: softmax(Z).tolist(), "np.array makes an array of a list"),
-        ],
-        right=[softmax_loop, lambda Z: 1 / np.exp(Z[:, None, :] - Z[:, :, None]).sum(axis=2)],
-    ),
-    "count_parameters": Answers(
-        wrong=[
-            (lambda sizes: count_loop(sizes[:-1]), "output layer is missing"),
-            (lambda sizes: sizes[0] * sizes[1] + sizes[1], "output layer is missing"),
-        ],
-        right=[count_loop, lambda sizes: int(np.dot(np.array(sizes[:-1]) + 1, sizes[1:]))],
+        right=[widest_by_formula, widest_from_above],
     ),
     "forward": Answers(
         wrong=[
-            (forward_without_first_output, "'h'"),
-            (lambda X, parameters: None, "return statement"),
-            (lambda X, parameters: [X.tolist(), *forward_recursive(X, parameters)[1:]], "found a list"),
+            (lambda X, parameters, phi: [X.T, *forward_recursive(X, parameters, phi)[1:]], "transposed"),
+            (lambda X, parameters, activations: None, "return statement"),
+            (lambda *a: [a[0].tolist(), *forward_recursive(*a)[1:]], "found a list"),
+            (lambda *a: forward_recursive(*a)[::-1], "[0]: expected [[1, 2]], found [[2, -6]]"),
         ],
-        right=[forward_recursive, lambda X, parameters: tuple(forward_recursive(X, parameters))],
+        right=[forward_recursive, lambda *a: tuple(forward_recursive(*a))],
     ),
-    "xor_parameters": Answers(
+    "log_softmax": Answers(
         wrong=[
-            (xor_with([[1.0, 1.0], [-1.0, -1.0]], [0.0, 0.5], [[1.0, 0.0]], [0.0]), "this is OR"),
-            (xor_with([[1, 1], [1, 1]], [0, 0], [[1, -2]], [0]), "the network is linear"),
-            (xor_with([[-1, -1], [-1, -1]], [-1, -1], [[1, 1]], [0]), "ever active"),
-            (xor_with([[1, 1], [1, 1]], [-0.5, -1.5], [[1, -1]], [-0.5]), "never above 0.5"),
-            (xor_with([[1, 1], [1, 1]], [0, -1], [[0.5, -1]], [0]), "never above 0.5"),
-            (xor_with([[1, 1], [1, 1]], [0, -1], [[1], [-2]], [0]), "each has a row in W"),
+            (lambda Z: np.log(softmax(Z)), "is the fraction computed before the logarithm?"),
+            (
+                lambda Z: np.log(np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)),
+                "some values are not finite",
+            ),
+            (lambda Z: Z - np.log(np.exp(Z).sum(axis=1, keepdims=True)), "exp(1000) is infinite"),
+            (lambda Z: np.log(np.clip(softmax(Z), 1e-15, 1)), "expected"),
+            (lambda Z: -log_softmax_loop(Z), "the sign is reversed"),
+            (lambda Z: log_softmax_loop(Z).tolist(), "np.array makes an array of a list"),
+        ],
+        right=[
+            log_softmax_loop,
+            lambda Z: keras.ops.convert_to_numpy(keras.ops.log_softmax(Z)),
+            lambda Z: -np.logaddexp.reduce(Z[:, None, :] - Z[:, :, None], axis=2),
+            lambda Z: Z.astype("float32") - np.logaddexp.reduce(Z.astype("float32"), axis=1)[:, None],
+        ],
+    ),
+    "last_class_zero": Answers(
+        wrong=[
+            (lambda W, b: W - W[-1], "expected 2 values"),
+            (
+                lambda W, b: (last_class_loop(W, b)[0].tolist(), b - b[-1]),
+                "np.array makes an array of a list",
+            ),
+            (lambda W, b: (W - W[-1], b - W[-1].sum()), "[1]"),
+            (lambda W, b: (W - W.max(axis=0), b - b.max()), "[0]: at index"),
+        ],
+        right=[
+            last_class_loop,
+            lambda W, b: [W - W[-1:], b - b[-1:]],
+            lambda W, b: (W - np.outer(np.ones(len(b)), W[-1]), np.append(b[:-1] - b[-1], 0.0)),
+        ],
+    ),
+    "sorting_parameters": Answers(
+        wrong=[
+            (sorting(FIVE, [[0, 0, 1, -1, 1], [1, -1, 0, 0, -1]]), "at most 4 are allowed"),
+            (sorting(SIGNS[:3], [[1, 0, 1], [1, 0, -1]]), "at index"),
+            (sorting(SIGNS, np.transpose([[1, -1, 1, 1], [1, -1, -1, -1]])), "has a row in W"),
+            (sorting(SIGNS, [[0.5, -0.5, 0.5, 0.5]]), "has a row in W"),
+            (sorting(SIGNS, [[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, -0.5, -0.5]]), "at index"),
             (lambda: (([[1, 1], [1, 1]], [0, -1]), ([[1, -2]], [0])), "np.array makes an array of a list"),
+            (sorting_with_bias(20.0), "only while the numbers are small"),
+            (sorting_with_bias(1e6), "only while the numbers are small"),
             (lambda: [np.eye(2), np.zeros(2), np.ones((1, 2)), np.zeros(1)], "one pair for the hidden layer"),
             (lambda: None, "return statement"),
         ],
         right=[
-            xor_with([[2.0, -2.0], [-2.0, 2.0]], [-1.0, -1.0], [[1.0, 1.0]], [0.0]),
-            xor_with([[-1, -1], [1, 1]], [1, -1], [[-1, -1]], [1]),
+            sorting(SIGNS[::-1], [[0.5, 0.5, -0.5, 0.5], [-0.5, -0.5, -0.5, 0.5]]),
+            sorting([[0, 1], [0, -1], [1, -1], [-1, 1]], [[1, -1, 1, 0], [1, -1, 0, -1]]),
+            sorting([[0, 2], [0, -2], [3, -3], [-1, 1]], [[0.5, -0.5, 1 / 3, 0], [0.5, -0.5, 0, -1]]),
         ],
     ),
     "to_keras": Answers(
@@ -257,33 +263,49 @@ ANSWERS = {
             (keras_with(fixed=8), "a Keras kernel has a row for each input, a column"),
             (keras_with(with_input=False), "what tells it?"),
             (keras_with(with_input=False, unset=9), "begin with keras.Input"),
-            (lambda parameters: keras_with()(parameters[:-1]), "the last one included"),
+            (lambda parameters: keras_with()(parameters[:-1]), "expected shape (20, 3), found shape (20, 8)"),
+            (keras_with(end=-1), "the softmax is applied twice"),
+            (keras_with(weights=lambda W, b: [W.reshape(W.T.shape), b]), "does not exchange rows"),
+            (keras_with(weights=lambda W, b: [W.reshape(W.T.shape), b], end=0), "at index"),
             (lambda parameters: None, "return statement"),
             (lambda parameters: keras_with()(parameters).get_weights(), "return the model itself"),
         ],
-        right=[keras_with(), keras_functional, keras_nested, keras_by_subclassing],
+        right=[keras_with(), keras_functional],
     ),
-    "rnn_step": Answers(
+    "last_states": Answers(
         wrong=[
-            (lambda x, h, W_x, W_h, b: np.tanh(x @ W_x.T + b + h @ W_h.T + b), "bias is added twice"),
-            (lambda x, h, W_x, W_h, b: np.tanh(x @ W_x.T + h @ W_h + b), "is W_h to be transposed?"),
-            (lambda x, h, W_x, W_h, b: rnn_loop(x, h, W_x, W_h, b).tolist(), "makes an array of a list"),
+            (lambda *a: all_states(*a)[:, -1], "What follows the end of a sequence"),
+            (all_states, "shape"),
+            (lambda x, n, *a: states_one_by_one(x, n - 1, *a), "One step is missing"),
+            (lambda x, n, *a: states_one_by_one(x[:, ::-1], n, *a), "The end of the array is read"),
+            (lambda *a: states_one_by_one(*a).tolist(), "makes an array of a list"),
         ],
-        right=[rnn_loop, rnn_joined],
+        right=[
+            states_one_by_one,
+            states_by_product,
+            lambda x, n, *a: all_states(x, n, *a)[np.arange(len(n)), n - 1],
+        ],
     ),
     "train": Answers(
         wrong=[
             (fit_without_compile, "which loss, which optimiser?"),
             (fit_with(loss="categorical_crossentropy"), "do the labels fit the loss?"),
-            (fit_with(loss="mse", labels=one_hot), "a loss for regression"),
+            (fit_with(loss="mse", labels=one_hot), "for regression"),
             (fit_with(loss="mae", labels=one_hot), "which loss belongs"),
-            (fit_on_logits, "takes them for logits"),
+            (
+                fit_with(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
+                "takes them for logits",
+            ),
             (fit_without_fit, "which method does it"),
             (fit_with(epochs=10), "handed on to fit"),
             (fit_with(validation_split=0.0), "which argument of fit"),
-            (fit_with(optimizer=optimizer("SGD", 1e-5)), "too small or too large"),
-            (fit_with(optimizer=optimizer("Adam", 10.0)), "too small or too large"),
-            (fit_on_shuffled_labels, "too small or too large"),
+            (fit_with(optimizer=lambda: keras.optimizers.SGD(1e-5)), "too small or too large"),
+            (fit_with(optimizer=lambda: keras.optimizers.Adam(10.0)), "too small or too large"),
+            (fit_with(mix=lambda x, y: (mixed(x, y)[0], y)), "mix x and y alike"),
+            (fit_with(mix=lambda x, y: (x, mixed(x, y)[1])), "still belong together"),
+            (fit_with(mix=lambda x, y: (x, y)), "which rows are kept apart"),
+            (fit_with(mix=lambda x, y: (x[::-1], y[::-1])), "which rows are kept apart"),
+            (fit_with(mix=lambda x, y: (x, y), validation_split=0.01), "which rows are kept apart"),
             (fit_and_validate_on_a_part, "should not have seen the images"),
             (fit_with(verbose="auto"), "which value of verbose"),
             (fit_returns_history, "what fit returns"),
@@ -293,10 +315,10 @@ ANSWERS = {
         right=[
             fit_epoch_by_epoch,
             train_batch_by_batch,
-            fit_with_split_by_hand,
+            fit_with_every_fifth_apart,
             fit_with(loss="categorical_crossentropy", labels=one_hot),
             fit_with(batch_size=512),
-            fit_with(batch_size=512, optimizer=optimizer("Adam", 1e-4)),
+            fit_with(batch_size=512, optimizer=lambda: keras.optimizers.Adam(1e-4)),
         ],
     ),
 }
