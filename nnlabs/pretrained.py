@@ -54,12 +54,8 @@ def efficientnet_lite0(
     top, to feature maps of shape ``(n, height / 32, width / 32, 1280)``, rounded up. Height and width are 32
     or more, or None for one that varies; ``weights`` None are random ones.
 
-    To fine-tune its last blocks, leave the BatchNormalization layers frozen: a frozen one keeps
-    the mean and variance it has learned, which a few photographs cannot replace::
-
-        for layer in model.layers:
-            last = layer.name.startswith(("block_15", "head"))
-            layer.trainable = last and not layer.name.endswith("_bn")
+    To fine-tune its last blocks, keep the BatchNormalization layers as they are: their means and variances
+    are those of a million photographs, which a few cannot replace.
     """
     import keras
 

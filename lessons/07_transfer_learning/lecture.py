@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1, cpu: 4}
+#     minutes: {smoke: 0.7, cpu: 4}
 # ---
 
 # %% [markdown]
@@ -9,17 +9,23 @@
 #
 # You have 98 photos, and want a network that sorts such photos into four classes. From scratch it gets about
 # two of three right. With a network that has learned from more than a million other photos it gets nearly all
-# of them right, after a few seconds of training on a laptop. This is how most image classifiers are made.
+# of them right, after a few seconds of training on a laptop. Many image classifiers are made in this way.
+#
+# **You need** lessons 04 to 06: validation, convolution, batch normalisation and depthwise-separable
+# convolution. Symbols are those of the table of [notation](01_neurons.ipynb#Notation).
 #
 # **After this lesson you can**
 #
 # - use a network that was trained on ImageNet, and prepare images as it expects them;
-# - take its features, computed once, and train a small head on them;
-# - fine-tune its last blocks, and say what the learning rate and BatchNorm have to do with it;
-# - augment photos with Keras layers;
-# - say how much an accuracy on 65 photos is worth, and which differences are more than chance;
+# - take its features, computed once: compare photos by them, and train a small head on them;
+# - choose by cross-validation, and open the test set once;
+# - say how much an accuracy on a few photos is worth, and which differences are more than chance;
+# - fine-tune a network where the features are not enough, and say what BatchNorm has to do with it;
+# - augment images with Keras layers;
 # - show with Grad-CAM where in the photo an answer comes from;
 # - do all of this with your own photos.
+#
+# **Time to study:** about three hours, with a pause after section 6.
 
 # %%
 from nnlabs import data, plots, pretrained, runtime
@@ -39,25 +45,29 @@ from keras import layers, ops
 # **ImageNet** (Deng et al., 2009) is a collection of millions of photos from the web, sorted by what they
 # show. Its competition used 1000 classes and about 1.2 million training photos. Training a network on them
 # takes days on one graphics card. Luckily others have done it, and published the weights.
-# `keras.applications` offers many such networks. The one that ships with this course is small, about 9 MB:
-# **EfficientNet-Lite0** (after Tan & Le, 2019).
+# `keras.applications` offers many such networks. The one that ships with this course is small:
+# **EfficientNet-Lite0** (after Tan & Le, 2019). Its numbers are stored in half precision, 2 bytes each, so it
+# takes about 9 MB.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-network = pretrained.efficientnet_lite0()
-print("input ", network.input.shape)
-print("output", network.output.shape, "one probability for each class")
-print(f"{network.count_params():,} parameters")
+whole = pretrained.efficientnet_lite0()
+print("input ", whole.input.shape)
+print("output", whole.output.shape, "one probability for each class")
+print(f"{whole.count_params():,} parameters")
 
 # %% [markdown]
-# It is a CNN as in lesson 06: convolutions with BatchNorm, in 16 blocks, then a mean over all places
-# (`pool`), then a dense layer with softmax. These are its last layers:
+# It is made of the bricks of lesson 06: convolutions with batch normalisation, in 16 blocks. A block is a
+# depthwise-separable convolution with a shortcut, and with a $1 \times 1$ convolution before it that makes
+# more channels (Sandler et al., 2018, call it an *inverted residual block*). This is block 14, then what
+# follows the last block: the mean over all places (`pool`), and a dense layer with softmax.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for layer in network.layers[-7:]:
-    shape = str(layer.output.shape[1:])
-    print(f"{layer.name:22} {type(layer).__name__:23} {shape:15} {layer.count_params():9,} parameters")
+for layer in whole.layers:
+    if layer.name.startswith(("block_14", "head", "pool", "logits", "prob")) and "bn" not in layer.name:
+        shape = str(layer.output.shape[1:])
+        print(f"{layer.name:24} {type(layer).__name__:23} {shape:14} {layer.count_params():9,} parameters")
 
 # %% [markdown]
 # ### Images as the network was trained
@@ -78,20 +88,17 @@ print("pixels", pixels.shape, pixels.dtype, pixels.min(), pixels.max())
 print("x     ", x.shape, x.dtype, x.min(), x.max())
 
 # %% [markdown]
-# Three photos: a cat, a cup of espresso, a rocket before its start. **Before you run the next cells, what do
+# Three photos: a cat, a cup of espresso, a rocket before its start. **Before you run the next cell, what do
 # you expect** as the network's five most probable classes?
 
 # %%
-probabilities = ops.convert_to_numpy(network(x))
-assert probabilities.argmax(axis=1).tolist() == [285, 967, 657]
-assert round(float(probabilities[1, 967]), 2) == 0.94
-
-# %%
+probabilities = ops.convert_to_numpy(whole(x))
+short = {282: "tiger cat"}  # the file of names describes it: "a cat having a striped coat"
 figure, axes = plt.subplots(2, 3, figsize=(8, 3.2))
 for (above, below), photo, best in zip(axes.T, pixels, pretrained.decode(probabilities), strict=True):
-    above.imshow(photo[::2, ::2])
+    above.imshow(photo[::3, ::3], interpolation="nearest")
     above.axis("off")
-    names = [f"{name[:22]} ({index})" for index, name, _ in best]
+    names = [f"{short.get(index, name)[:22]} ({index})" for index, name, _ in best]
     below.barh(range(5), [probability for *_, probability in best])
     below.set(yticks=range(5), yticklabels=names, xlim=(0, 1), xlabel="probability")
     below.tick_params(labelsize=8)
@@ -109,7 +116,9 @@ plots.show(
 # What if we forget to prepare the images? There is no error, only other answers:
 
 # %%
-unprepared = ops.convert_to_numpy(network(pixels.astype("float32")))
+assert probabilities.argmax(axis=1).tolist() == [285, 967, 657]
+assert round(float(probabilities[1, 967]), 2) == 0.94
+unprepared = ops.convert_to_numpy(whole(pixels.astype("float32")))
 for name, best in zip(demo, pretrained.decode(unprepared, top=1), strict=True):
     print(f"{name:8} {best[0][1]} ({best[0][2]:.2f})")
 assert unprepared.argmax(axis=1).tolist() != probabilities.argmax(axis=1).tolist()
@@ -133,14 +142,14 @@ for label, name in enumerate(class_names):
 
 # %%
 network = pretrained.efficientnet_lite0(input_shape=(160, 160, 3))
-shown = [7, 62, 64, 2, 32, 23, 50, 38]  # chosen by hand: clear, doubtful and wrong answers
+shown = [7, 62, 64, 2, 32, 23, 50, 38]  # of the test photos, chosen by hand; no method is chosen by them
 probabilities = ops.convert_to_numpy(network(pretrained.preprocess(x_test[shown])))
 titles = [
     f"{name.split('(')[0].strip()[:18]}\n{probability:.2f}"
     for ((_, name, probability),) in pretrained.decode(probabilities, top=1)
 ]
 plots.image_grid(x_test[shown][:, ::2, ::2], titles, columns=4, scale=1.3)
-plots.show("Eight test photos, each with ImageNet's most probable class and its probability above it.")
+plots.show("Eight photos, each with ImageNet's most probable class and its probability above it.")
 
 # %% [markdown]
 # **Look at** which answers are useful to us. An exact kind of duck is more than we need: "bird" would do. For
@@ -149,10 +158,11 @@ plots.show("Eight test photos, each with ImageNet's most probable class and its 
 # of birds apart must have computed, in the layers before the answer, much of what makes a bird.
 
 # %% [markdown]
-# ## 3. From scratch
+# ## 3. From scratch, and how we measure
 #
-# First the simple way: a small CNN as in lesson 05, trained on our 98 photos only. It sees them at
-# $80 \times 80$ pixels, means of $2 \times 2$.
+# First the simple way: a small CNN as in lesson 05, trained on our photos only. It sees them at
+# $80 \times 80$ pixels, means of $2 \times 2$. This is a handicap: the pretrained network gets
+# $160 \times 160$. It makes the training four times shorter.
 
 
 # %%
@@ -160,71 +170,102 @@ def smaller(images):
     return ops.convert_to_numpy(ops.average_pool(images.astype("float32") / 255, 2))
 
 
-small_train, small_test = smaller(x_train), smaller(x_test)
+small_train = smaller(x_train)
 print("small photos", small_train.shape, small_train.dtype)
 
 
 # %%
-def small_cnn(*first):
-    """A CNN for 80 x 80 photos; the layers in first come before the convolutions."""
-    model = keras.Sequential([keras.Input((80, 80, 3)), *first])
+def small_cnn(classes, *first, shape=(80, 80, 3)):
+    """A CNN; the layers in first come before the convolutions."""
+    model = keras.Sequential([keras.Input(shape), *first])
     for filters in (16, 32, 64):
         model.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
         model.add(layers.MaxPooling2D(2))
     model.add(layers.Flatten())
     model.add(layers.Dropout(0.5))
-    model.add(layers.Dense(len(class_names), activation="softmax"))
+    model.add(layers.Dense(classes, activation="softmax"))
     return model
 
 
-def from_scratch(x, y, seed, augmentation=(), *, epochs):
-    keras.utils.set_random_seed(seed)
-    model = small_cnn(*augmentation)
-    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    model.fit(x, y, batch_size=16, epochs=epochs, verbose=0)
-    return model
+def train(model, x, y, *, epochs, rate=1e-3, batch_size=16, **more):
+    """Compile and fit. XLA would take longer to compile than our short trainings take without it."""
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate=rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+        run_eagerly=budget.name == "smoke",  # a few steps for a test are not compiled at all
+    )
+    return model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0, **more).history
 
 
 # %% [markdown]
-# One run says little: another seed gives other weights, another order of the photos, and another result. So
-# we do everything with several seeds, and keep each network's *answers* to the 65 test photos.
+# We shall compare several methods, and choose one. If we chose by the 65 test photos, the best number would
+# be partly luck, and nothing would be left to say how good the chosen one is. Lesson 04 kept a validation
+# set apart for this. With 98 photos it would be tiny. **Cross-validation** uses each photo for both: split
+# the 98 into five *folds* that have the classes in equal shares (*stratified*), train on four folds, let
+# the network answer the fifth, and do so for each of the five. In the end each photo has been answered
+# once, by a network that had not seen it. Another random split gives other answers: cheap methods are
+# *repeated* with three splits. The 65 test photos are opened once, at the end, for the chosen method.
 
 # %%
-scratch_epochs = budget.pick(smoke=1, cpu=30)
-seeds = budget.pick(smoke=[1, 2], cpu=[1, 2, 3])
-answers = {}  # method -> the answers of each seed, shape (seeds, test photos)
+from sklearn.model_selection import RepeatedStratifiedKFold
+
+folds, repeats = budget.pick(smoke=(2, 1), cpu=(5, 3))
+splitter = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=1)
+splits = list(splitter.split(x_train, y_train))
+rest, fold = splits[0]
+print(f"{len(splits)} trainings: the first with {len(rest)} photos, to answer {len(fold)} others")
+print("classes in the fold", np.bincount(y_train[fold]), "of", np.bincount(y_train))
+
+# %%
+answers = {}  # method -> its answers to the training photos, shape (repeats, 98)
+
+
+def cross_validate(method, fit, x, repeats=1):
+    """fit(x, y, seed) trains and returns a function from x to classes."""
+    found = np.zeros((repeats, len(y_train)), dtype=int)
+    for seed, (rest, fold) in enumerate(splits[: folds * repeats]):
+        found[seed // folds, fold] = fit(x[rest], y_train[rest], seed)(x[fold])
+    answers[method] = found
+    accuracies = (found == y_train).mean(axis=1)
+    print(f"{method}: {accuracies.mean():.3f}   ", accuracies.round(3))
 
 
 def answer(model, x):
     return ops.convert_to_numpy(model(x)).argmax(axis=1)
 
 
-def report(method):
-    accuracies = (answers[method] == y_test).mean(axis=1)
-    print(f"{method}: {accuracies.mean():.3f} ± {accuracies.std(ddof=1):.3f}   ", accuracies.round(3))
-
-
 # %%
-models = [from_scratch(small_train, y_train, seed, epochs=scratch_epochs) for seed in seeds]
-answers["from scratch"] = np.array([answer(model, small_test) for model in models])
-report("from scratch")
-print(f"on the training photos: {np.mean([answer(model, small_train) == y_train for model in models]):.3f}")
+scratch_epochs = budget.pick(smoke=1, cpu=30)
+known = []  # the share of its own training photos that each network answers right
+
+
+def from_scratch(x, y, seed):
+    keras.utils.set_random_seed(seed)
+    model = small_cnn(len(class_names))
+    train(model, x, y, epochs=scratch_epochs)
+    known.append(np.mean(answer(model, x) == y))
+    return lambda images: answer(model, images)
+
+
+cross_validate("from scratch", from_scratch, small_train)
+print(f"on the photos that they were trained on: {np.mean(known):.3f}")
 
 # %% [markdown]
-# On the training photos the networks are nearly perfect, on new ones they fail at every third or fourth. They
+# The photos of the training are nearly all right, of new ones every third or fourth is wrong. The networks
 # have learned these photos, not what a bird is. Guessing "mammal" each time would give:
 
 # %%
 # NBVAL_CHECK_OUTPUT
-print(f"{np.mean(y_test == class_names.index('mammal')):.3f}")
+print(f"{np.mean(y_train == class_names.index('mammal')):.3f}")
 
 # %% [markdown]
 # ## 4. What is an accuracy on 65 photos worth?
 #
-# The ± above is how much the result changes with the seed. There is a second source of chance, and no seed
-# shows it: *which 65 photos* happen to be the test photos. Let $p$ be the probability that the network
-# answers right for a new photo of this kind. The number of right answers among $n$ is binomial, so the
-# measured share $\hat p$ has the standard deviation
+# There is a source of chance that no seed shows: *which photos* happen to be there. Let $p$ be the
+# probability that a network answers right for a new photo of this kind. The number of right answers among
+# $n$ is binomial, so the measured share $\hat p$ has the standard deviation
 #
 # $$\sqrt{\frac{p\,(1 - p)}{n}}.$$
 
@@ -265,34 +306,48 @@ for right in (45, 63, 65):
     assert np.allclose((low, high), binomtest(right, n).proportion_ci(method="wilson"), atol=1e-5)
 
 # %% [markdown]
-# More than twenty percentage points for 45, ten for 63! Even 65 of 65 only says that $p$ is above 0.94. A
-# test set of 65 photos shows the large differences of this lesson, and cannot show the small ones. We come
-# back to this in section 8.
+# More than twenty percentage points for 45, ten for 63! Even 65 of 65 only says that $p$ is above 0.94. So
+# few photos show the large differences of this lesson, and cannot show the small ones. Cross-validation has
+# 98 answers, and they do not come from one network: five networks, each trained with a little less than all
+# photos, share three quarters of their training. The interval is then a rule of thumb (Bengio & Grandvalet,
+# 2004, prove that no exact one can be had from one cross-validation).
 
 # %% [markdown]
 # ## 5. Features, computed once
 #
 # Cut the last layer off. What remains maps a photo to the 1280 means of its last feature maps, its
-# **features**. We use them as they are, and train only a new last layer, the **head**. (Donahue et al., 2014,
-# showed how well this works.)
-#
-# The features of a photo never change, so we compute them once. For section 6 we also keep the output of a
-# layer a little earlier, `block_14_add`: one pass through the network gives both.
+# **features**. (Donahue et al., 2014, showed how well other tasks can be done with them.) The features of a
+# photo never change, so we compute them once. For section 6 we also keep the features of some earlier
+# blocks, the means of *their* maps, and the maps of block 14: one pass through the network gives all of them.
 
 # %%
-cut = network.get_layer("block_14_add")
-pool = network.get_layer("pool")
-trunk = keras.Model(network.input, [cut.output, pool.output])
+stations = [f"block_{name}" for name in ("00_project_bn", "02_add", "04_add", "07_add", "10_add", "12_add")]
+stations += ["block_14_add", "block_15_project_bn", "head_relu"]
 
 
-def compute(images):
-    return trunk.predict(pretrained.preprocess(images), batch_size=32, verbose=0)
+def trunk_of(network, cut="block_14_add"):
+    """The maps where we shall cut the network, and the features at each station."""
+    outputs = [network.get_layer(name).output for name in stations[:-1]]
+    means = [layers.GlobalAveragePooling2D()(output) for output in outputs]
+    maps, pool = (network.get_layer(name).output for name in (cut, "pool"))
+    return keras.Model(network.input, [maps, *means, pool])
 
 
+def compute(trunk, images):
+    """The trunk's maps and the list of features, some 32 images at a time: it saves memory."""
+    parts = np.array_split(images, np.ceil(len(images) / 32))
+    outputs = zip(*(trunk(pretrained.preprocess(part)) for part in parts), strict=True)
+    middle, *features = (np.concatenate(list(map(ops.convert_to_numpy, output))) for output in outputs)
+    return middle, features
+
+
+# %%
+trunk = trunk_of(network)
 start = time.perf_counter()
-(middle_train, features_train), (middle_test, features_test) = compute(x_train), compute(x_test)
-print(f"{time.perf_counter() - start:.1f} s for {len(x_train) + len(x_test)} photos")
-print("features", features_train.shape, "  block_14_add", middle_train.shape)
+middle_train, stations_train = compute(trunk, x_train)
+features_train = stations_train[-1]
+print(f"{time.perf_counter() - start:.1f} s for {len(x_train)} photos")
+print("features", features_train.shape, "  maps of block 14", middle_train.shape)
 
 # %% [markdown]
 # ### A look at the features
@@ -306,49 +361,49 @@ print("features", features_train.shape, "  block_14_add", middle_train.shape)
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-y_all = np.concatenate([y_train, y_test])
-spaces = {
-    "raw pixels": np.concatenate([small_train, small_test]).reshape(len(y_all), -1),
-    "features": np.concatenate([features_train, features_test]),
-}
+spaces = {"raw pixels": small_train.reshape(len(y_train), -1), "features": features_train}
 figure, axes = plt.subplots(2, 2, figsize=(8, 6.4))
 for row, (name, points) in zip(axes, spaces.items(), strict=True):
-    tsne = TSNE(perplexity=20, init="pca", random_state=0)
+    tsne = TSNE(perplexity=20, init="pca", random_state=0, method="exact")
     for ax, method in zip(row, (PCA(2), tsne), strict=True):
-        plots.points(method.fit_transform(points), y_all, class_names, ax)
+        plots.points(method.fit_transform(points), y_train, class_names, ax)
         ax.set(title=f"{name}, {type(method).__name__.replace('TSNE', 't-SNE')}", xticks=[], yticks=[])
-axes[0, 0].legend()
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
 plots.show(
-    "Four scatter plots of 163 photos. With raw pixels the four classes are mixed, by PCA and by t-SNE. "
+    "Four scatter plots of 98 photos. With raw pixels the four classes are mixed, by PCA and by t-SNE. "
     "With the features they form groups: flowers, food, birds and mammals, with few exceptions."
 )
 
 # %% [markdown]
-# **Look at** the lower row: nobody told the network about our four classes, and they are nearly apart. A
-# number that goes with the figure: give each test photo the class of the most similar training photo.
+# **Look at** the lower row: nobody told the network about our four classes, and they are nearly apart. So the
+# simplest method is one that trains nothing at all: give each photo the class of the most similar training
+# photo, its **nearest neighbour**.
 
 # %%
 from sklearn.neighbors import KNeighborsClassifier
 
-near = KNeighborsClassifier(n_neighbors=1)
-by_pixels = near.fit(spaces["raw pixels"][: len(y_train)], y_train).score(
-    spaces["raw pixels"][len(y_train) :], y_test
-)
-by_features = near.fit(features_train, y_train).score(features_test, y_test)
-print(f"nearest training photo: {by_pixels:.3f} by pixels, {by_features:.3f} by features")
-assert by_features > by_pixels + 0.2
+
+def nearest(x, y, seed):
+    return KNeighborsClassifier(n_neighbors=1).fit(x, y).predict
+
+
+cross_validate("nearest neighbour, pixels", nearest, spaces["raw pixels"], repeats)
+cross_validate("nearest neighbour, features", nearest, features_train, repeats)
 
 # %% [markdown]
+# It beats the CNN from scratch by far, so most of the work was done when the network learned ImageNet. What
+# remains for us is small: a head that weighs the features.
+#
 # ### The head
 #
 # The head is one neuron a class with softmax, on features that are **standardised**: each minus its mean,
 # divided by its standard deviation,
 #
-# $$z_i = \frac{f_i - \mu_i}{\sigma_i}, \qquad p = \operatorname{softmax}(W z + b).$$
+# $$z_j = \frac{f_j - \bar f_j}{\sigma_j}, \qquad \hat y = \operatorname{softmax}(W z + b).$$
 #
-# Mean and deviation come from the *training* photos only. A test photo stands for one that arrives tomorrow:
-# whatever we compute before must not use it. Keras's `Normalization` layer does this when it is adapted to
-# the training features.
+# Mean and deviation come from the photos of the *training* only. A photo of the fold that is tested stands
+# for one that arrives tomorrow: whatever we compute before must not use it. Keras's `Normalization` layer
+# does this when it is adapted to the training features.
 
 
 # %%
@@ -366,63 +421,630 @@ assert np.allclose(z.std(axis=0), 1, atol=1e-3)
 print(f"{head.layers[1].count_params():,} weights and biases, {len(x_train)} photos")
 
 # %% [markdown]
-# There are 50 times more weights than photos, so very many heads are perfect on the training photos. Which of
-# them do we get? The gradient of the loss is $\sum_j (p_j - y_j)\, z_j^\top$, a sum of the 98 training
-# features. Their mean is zero, so they span 97 directions. In the other 1183 the gradient is zero, and
-# gradient descent never changes what a random start has put there: for a new photo it is noise. With a
-# **zero** start nothing is there. (Adam scales each weight on its own, so for Adam this is only nearly true;
-# the experiment decides.) In a network with hidden layers zeros would be a mistake (lesson 04); for a single
-# layer the loss is convex, and they are a good start. **What do you expect** of the difference?
-
+# ### Why it starts at zero
+#
+# There are 50 times more weights than photos, so very many heads are perfect on the training photos. Which
+# of them do we get? Look at the smallest such case: one neuron with two weights, and one photo, with the
+# features $z = (2, 1)$ and the answer "yes". The gradient of the loss is a multiple of $z$. So gradient
+# descent can move the weights along $z$ only, wherever it starts:
 
 # %%
-def fit_head(features, y, seed, classes=4, initial="zeros", epochs=30):
-    keras.utils.set_random_seed(seed)
-    head = new_head(features, classes, initial)
-    head.compile(optimizer=keras.optimizers.Adam(learning_rate=3e-4), loss="sparse_categorical_crossentropy")
-    head.fit(features, y, batch_size=16, epochs=epochs, verbose=0)
-    return head
+z_one, starts = np.array([2.0, 1.0]), {"random": np.array([-1.0, 1.6]), "zero": np.zeros(2)}
+figure, ax = plt.subplots(figsize=(5.2, 4))
+grid = np.stack(np.meshgrid(np.linspace(-2, 2.4, 80), np.linspace(-1.2, 2.6, 80)), axis=-1)
+loss = np.log(1 + np.exp(-grid @ z_one))
+ax.contourf(grid[..., 0], grid[..., 1], loss, levels=12, cmap="Blues", alpha=0.6)
+for (name, w), color, marker in zip(starts.items(), plots.COLORS[1:], "so", strict=False):
+    path = [w]
+    for _ in range(60):
+        path.append(path[-1] + 0.1 * z_one / (1 + np.exp(path[-1] @ z_one)))
+    ax.plot(*np.transpose(path), marker + "-", color=color, markevery=12, label=f"{name} start")
+ax.plot([-1, 0.5], [2, -1], "k:", linewidth=1, label="directions that are never changed")
+ax.set(xlabel="first weight", ylabel="second weight", aspect="equal", title="the darker, the larger the loss")
+ax.legend(loc="lower left", fontsize=8)
+plots.show(
+    "The plane of two weights, shaded by the loss of one photo. Two paths of gradient descent run in "
+    "parallel, along the photo's features: one begins at zero, one at a random point beside it, and the "
+    "distance between them stays."
+)
 
+# %% [markdown]
+# **Look at** the two paths: both reach a small loss. What the random start has put *across* the path is
+# still there at the end. No photo has asked for it, and for a new photo it is noise. With a zero start
+# nothing is there. With 1280 weights and 98 photos the photos fix 98 directions at most, and all others
+# keep their random start. (Adam scales each weight on its own, so for Adam this is only nearly true; the
+# experiment decides.) In a network with hidden layers zeros would be a mistake (lesson 04); for a single
+# layer the loss is convex, and they are a good start. **What do you expect** of the difference?
 
 # %%
 head_epochs = budget.pick(smoke=2, cpu=30)
-for method, initial in [("features, random start", "glorot_uniform"), ("features", "zeros")]:
-    heads = [fit_head(features_train, y_train, seed, initial=initial, epochs=head_epochs) for seed in seeds]
-    answers[method] = np.array([answer(head, features_test) for head in heads])
-    report(method)
-assert all(np.array_equal(answer(h, features_train), y_train) for h in heads) or budget.name == "smoke"
 
-# %%
-accuracy = np.mean(answers["features"] == y_test)
-runtime.result("scratch_test_accuracy", np.mean(answers["from scratch"] == y_test))
-runtime.result("features_test_accuracy", accuracy, at_least=0.95)
+
+def fit_head(features, y, seed, classes=4, initial="zeros", epochs=head_epochs):
+    keras.utils.set_random_seed(seed)
+    head = new_head(features, classes, initial)
+    train(head, features, y, rate=3e-4, epochs=epochs)
+    return head
+
+
+heads = {}  # the weights of each fold's head, for section 7
+
+
+def head_of(**options):
+    """For cross_validate: heads with these options."""
+
+    def fit(features, y, seed):
+        head = fit_head(features, y, seed, **options)
+        heads[seed] = head.get_weights()
+        return lambda features: answer(head, features)
+
+    return fit
+
+
+cross_validate("head, random start", head_of(initial="glorot_uniform"), features_train)
+cross_validate("head", head_of(), features_train)
 
 # %% [markdown]
-# From two of three to nearly all, in about two seconds of training. The head is what statistics calls
-# **multinomial logistic regression**, and scikit-learn has it. Its algorithm runs to the minimum of a
-# penalised loss and has no seed.
+# The head is what statistics calls **multinomial logistic regression**, and scikit-learn has it. Its
+# algorithm runs to the minimum of a penalised loss and has no seed; `C` is one over the strength of the
+# penalty. `make_pipeline` keeps scaling and head together, so that the scaling cannot see photos of the
+# tested fold by mistake. Which `C`? This is a choice for cross-validation, in seconds on stored features:
 
 # %%
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(features_train, y_train)
-answers["features, scikit-learn"] = regression.predict(features_test)[None]
-print(f"scikit-learn: {np.mean(answers['features, scikit-learn'] == y_test):.3f}")
+
+def regression(C=1.0):
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+    return lambda x, y, seed: model.fit(x, y).predict
+
+
+for C in (0.001, 0.01, 1.0):
+    cross_validate(f"logistic regression, C = {C:g}", regression(C), features_train, repeats)
 
 # %% [markdown]
-# `make_pipeline` keeps scaling and head together, so that the scaling cannot see test data by mistake, not
-# even in cross-validation.
+# The penalty matters little here. From two of three to nearly all, in seconds of training.
+
+# %% [markdown]
+# ## 6. Which layer's features?
 #
-# The spread over the seeds is small here, as the head has a zero start and only the order of the batches
-# differs. This does not make the result certain to 0.01: the interval of section 4 is still as wide.
+# Must it be the last layer? Early layers find edges and colours, which serve for all images; late ones are
+# special to their task (Yosinski et al., 2014). To see it we need a second task that is far from ImageNet:
+# the handwritten digits of lesson 06, but only ten of each class, enlarged to $64 \times 64$ pixels and
+# repeated for the three colours. Other digits of MNIST's training set are for validation, and a random
+# sample of its test set is for the end.
+
+# %%
+mnist = data.mnist()
+rng = np.random.default_rng(1)
+order = rng.permutation(len(mnist.y_train))
+seeds = budget.pick(smoke=[1], cpu=[1, 2, 3])
+each, many = budget.pick(smoke=(4, 50), cpu=(10, 1000))
+
+
+def as_photos(digits):
+    """(n, 28, 28) → (n, 64, 64, 3), values from 0 to 255."""
+    framed = np.pad(digits, [(0, 0), (2, 2), (2, 2)])[..., None].astype("float32")
+    return np.repeat(ops.convert_to_numpy(ops.image.resize(framed, (64, 64))), 3, axis=-1)
+
+
+def few_digits(seed):
+    """Positions of other training digits for each seed, ten of each class."""
+    rows = order[(seed - 1) * 10_000 : seed * 10_000]
+    return np.concatenate([rows[mnist.y_train[rows] == c][:each] for c in range(10)])
+
+
+few, valid = few_digits(1), order[-many:]
+digit_network = pretrained.efficientnet_lite0(input_shape=(64, 64, 3))
+digit_trunk = trunk_of(digit_network)
+_, stations_few = compute(digit_trunk, as_photos(mnist.x_train[few]))
+_, stations_valid = compute(digit_trunk, as_photos(mnist.x_train[valid]))
+print("digits", as_photos(mnist.x_train[few[:2]]).shape, "features", stations_few[-1].shape)
+
+# %% [markdown]
+# A logistic regression on the features of each station. **Before you run the next cell, draw** the two curves
+# that you expect, for photos and for digits, from the first block to the last.
+
+# %%
+depth = {"photos, cross-validated": [], "digits, on validation digits": []}
+for f, g, v in zip(stations_train, stations_few, stations_valid, strict=True):
+    fit = regression(0.1)
+    right = [np.mean(fit(f[a], y_train[a], 0)(f[b]) == y_train[b]) for a, b in splits[:folds]]
+    depth["photos, cross-validated"].append(np.mean(right))
+    found = fit(g, mnist.y_train[few], 0)(v)
+    depth["digits, on validation digits"].append(np.mean(found == mnist.y_train[valid]))
+
+# %%
+figure, ax = plt.subplots(figsize=(6.4, 3.4))
+for i, (name, values) in enumerate(depth.items()):
+    ax.plot(values, plots.MARKERS[i] + plots.LINES[i], label=name)
+    print(f"{name:29}", np.round(values, 2))
+ticks = [name.split("_")[1] for name in stations[:-1]] + ["last"]
+ax.set(xticks=range(len(stations)), xticklabels=ticks, ylabel="accuracy", ylim=(0.3, 1))
+ax.set_xlabel("features of block number")
+ax.legend(loc="lower right")
+plots.show(
+    "Accuracy of a logistic regression against the block whose features it gets. For photos it rises up to "
+    "block 12 and stays high; for digits it is highest in the middle, near block 10, and falls after it."
+)
+
+# %%
+best = int(np.argmax(depth["digits, on validation digits"]))
+if budget.name != "smoke":
+    assert depth["digits, on validation digits"][best] > depth["digits, on validation digits"][-1] + 0.05
+    assert max(depth["photos, cross-validated"]) - depth["photos, cross-validated"][-1] < 0.05
+
+# %% [markdown]
+# **Look at** the right half. For photos the late layers are as good as any: what tells ImageNet's classes
+# apart tells ours apart too. For digits the middle of the network is better than its end, by about ten
+# percentage points: the last blocks have learned to look for fur and wheels, and lose what tells a 3 from
+# an 8. So for digits the last blocks should learn something else.
 #
-# Which test photos are hardest for the head? Take the probability of the right class minus the largest of the
+# ## 7. Fine-tuning
+#
+# **Fine-tuning** trains the last blocks further, for our classes. First we try it where it is hardly
+# needed, on the photos, and see what can go wrong; then on the digits.
+#
+# ### Cut the network in two
+#
+# The early blocks stay as they are, and their output can be computed once: for block 14 it is `middle_train`.
+# So training runs through the rest only. `keras.Model` makes a model of the layers between two outputs:
+
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def tail_of(network, cut, end="head_relu"):
+    """From the maps of the layer cut to the features of the layer end, the means of its maps."""
+    means = layers.GlobalAveragePooling2D()(network.get_layer(end).output)
+    return keras.Model(network.get_layer(cut).output, means, name="tail")
+
+
+tail = tail_of(network, "block_14_add")
+print("tail", tail.input.shape, "→", tail.output.shape)
+print(f"{tail.count_params():,} parameters")
+
+# %%
+assert np.allclose(tail(middle_train), features_train, atol=1e-4)
+tail_weights = tail.get_weights()  # the tail shares its layers with the network: keep a copy of ImageNet's
+
+# %% [markdown]
+# ### BatchNorm has two modes
+#
+# Remember from lesson 06 that a BatchNorm layer (Ioffe & Szegedy, 2015) subtracts a mean and divides by a
+# deviation, and that it has two modes:
+#
+# - in *training*, mean and variance are those of the current batch; and it moves its memory a little towards
+#   them, memory ← 0.99 · memory + 0.01 · batch;
+# - in *inference*, they are its memory: mean and variance of ImageNet, over a million photos.
+#
+# So in training mode the answer for a photo depends on the other photos of its batch. **Before you run the
+# next cell, what do you expect** for a bird, alone and together with five birds, or five flowers?
+
+# %%
+head = fit_head(features_train, y_train, seed=1)
+birds, flowers = (np.flatnonzero(y_train == class_names.index(name)) for name in ("bird", "flower"))
+p_bird = {}
+for training in (False, True):
+    for name, others in {"alone": [], "five birds": birds[1:6], "five flowers": flowers[:5]}.items():
+        features = tail(middle_train[[birds[0], *others]], training=training)
+        p_bird[training, name] = float(head(features)[0, class_names.index("bird")])
+        print(f"training={training!s:5} {name:12} probability of bird: {p_bird[training, name]:.3f}")
+tail.set_weights(tail_weights)  # in training mode each pass has moved the memory
+assert np.ptp([p for (training, _), p in p_bird.items() if not training]) < 1e-4
+assert np.ptp([p for (training, _), p in p_bird.items() if training]) > 1e-2
+
+# %% [markdown]
+# The same photo should not get another answer in other company. The usual rule for few photos: BatchNorm
+# stays in inference mode while we train too, `tail(x, training=False)`, and its $\gamma$ and $\beta$ are
+# frozen with `trainable = False`.
+#
+# ### First the head, then the tail
+#
+# A new head sends large, meaningless gradients into the tail. So first train the head, put it on the tail,
+# and then train both with a **low learning rate**: the weights are good already, and should move a little,
+# not run away.
+
+
+# %%
+def fine_tune(tail, weights, head, x, y, seed, *, batchnorm=False, **options):
+    """Train the tail, which starts with these weights, and a head that was trained before."""
+    tail.set_weights(weights)
+    for layer in tail.layers:
+        layer.trainable = batchnorm or not isinstance(layer, layers.BatchNormalization)
+    inputs = keras.Input(x.shape[1:])
+    features = tail(inputs) if batchnorm else tail(inputs, training=False)
+    model = keras.Model(inputs, head(features))
+    keras.utils.set_random_seed(seed)
+    return model, train(model, x, y, **options)
+
+
+# %% [markdown]
+# Three ways. Two of them go against the advice: a rate that is 100 times higher, and BatchNorm in training
+# mode. **Before you run the next cell, what do you expect** of each? (Each is a cross-validation: the curves
+# show the loss on the photos of the training, and the accuracy on the fold that is tested.)
+
+# %%
+tuning_epochs = budget.pick(smoke=1, cpu=8)
+variants = {
+    "fine-tuned": {"rate": 3e-5},
+    "fine-tuned, rate × 100": {"rate": 3e-3},
+    "fine-tuned, BatchNorm trains": {"rate": 3e-5, "batchnorm": True},
+}
+curves = {method: [] for method in variants}
+
+
+def tuned(method):
+    def fit(rows, y, seed):
+        fold = np.setdiff1d(np.arange(len(y_train)), rows)
+        options = {"epochs": tuning_epochs, "validation_data": (middle_train[fold], y_train[fold])}
+        head = new_head(features_train[rows])
+        head.set_weights(heads[seed])  # it was trained in section 5
+        model, history = fine_tune(
+            tail, tail_weights, head, middle_train[rows], y, seed, **variants[method], **options
+        )
+        curves[method].append(history)
+        return lambda rows: answer(model, middle_train[rows])
+
+    return fit
+
+
+for method in variants:
+    cross_validate(method, tuned(method), np.arange(len(y_train)))
+tail.set_weights(tail_weights)
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+for i, (method, histories) in enumerate(curves.items()):
+    style = {"color": plots.COLORS[i], "marker": plots.MARKERS[i], "linestyle": plots.LINES[i]}
+    for ax, key in ((left, "loss"), (right, "val_accuracy")):
+        values = np.array([history[key] for history in histories])
+        epochs = np.arange(1, values.shape[1] + 1)
+        ax.plot(epochs, values.mean(axis=0), label=method, markersize=4, **style)
+        ax.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=plots.COLORS[i], alpha=0.15)
+left.set(title="Loss on the photos of the training", xlabel="epoch", ylabel="cross-entropy", yscale="log")
+right.set(title="Accuracy on the tested fold", xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
+right.legend(loc="lower right", fontsize=9)
+plots.show(
+    "Left: with the low rate the training loss is small and falls; with 100 times the rate it starts "
+    "hundreds of times higher; with BatchNorm in training mode it starts many times higher and falls slowly. "
+    "Right: the accuracy with the high rate breaks down and comes back; the two others are flat."
+)
+
+# %%
+first_loss = {method: np.mean([history["loss"][0] for history in runs]) for method, runs in curves.items()}
+print({method: round(float(loss), 3) for method, loss in first_loss.items()})
+lowest = np.mean([min(history["val_accuracy"]) for history in curves["fine-tuned, rate × 100"]])
+runtime.result("rate_x100_lowest_accuracy", lowest, at_most=0.8)
+if budget.name != "smoke":
+    assert first_loss["fine-tuned, BatchNorm trains"] > 3 * first_loss["fine-tuned"]
+
+# %% [markdown]
+# **Look at** the three curves. (Texts are for the `cpu` budget.)
+#
+# - *Low rate.* The loss falls, the accuracy stays where the features had it. The head was right on all
+#   photos of the training before, so there was little left to learn from them.
+# - *High rate.* The first steps carry the weights far away from where a million photos had put them, and the
+#   loss is hundreds of times higher. Then the tail learns anew, from 80 photos. For these that is enough
+#   to come back, with other losses for each fold.
+# - *BatchNorm in training mode.* The damage is in the loss: the first one is many times higher, although the
+#   weights are the same, because with the statistics of 16 photos the tail computes other features than those
+#   that the head knows. In the accuracy there is no damage that we can see: a photo or two of 98, up or down,
+#   is within chance.
+
+# %% [markdown]
+# ## 8. Data augmentation
+#
+# A mirrored bird is a bird, and so is one that is a little turned or nearer. **Data augmentation** makes such
+# changes at random, so that in each epoch the network sees other versions of the images. Keras has layers for
+# it. They work in training only; in inference they hand the image on as it is.
+
+# %%
+keras.utils.set_random_seed(1)
+augment = keras.Sequential(
+    [
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(0.05, fill_mode="nearest"),  # up to 0.05 turns, 18 degrees
+        layers.RandomZoom(0.15, fill_mode="nearest"),  # up to 15 % smaller or larger
+        layers.RandomContrast(0.2, value_range=(0, 255)),
+    ]
+)
+parrot = x_test[18:19].astype("float32")
+versions = np.concatenate([ops.convert_to_numpy(augment(parrot, training=True)) for _ in range(9)])
+assert np.array_equal(ops.convert_to_numpy(augment(parrot, training=False)), parrot)
+assert versions.shape == (9, 160, 160, 3)
+print("values from", versions.min(), "to", versions.max())
+plots.image_grid(np.concatenate([parrot, versions])[:, ::2, ::2] / 255, columns=5, scale=1.4)
+plots.show(
+    "A parrot and nine versions of it: mirrored or not, turned a little, smaller or larger, paler or not."
+)
+
+# %% [markdown]
+# **Look at** what stays the same: it is always the same bird, on white. `fill_mode="nearest"` continues the
+# edge of the photo where something from outside comes in. (The default, `"reflect"`, mirrors what is there:
+# white stays white too, but a tail that touches the edge gets a second one.) Which changes are allowed
+# depends on the task. Most mirrored digits are no digits; and where the colour tells a lemon from a lime,
+# colours must stay. For digits:
+
+
+# %%
+def digit_changes():
+    """Turned by up to 14 degrees, up to 10 % smaller or larger, shifted by up to 8 % of the side."""
+    return [
+        layers.RandomRotation(0.04, fill_mode="nearest"),
+        layers.RandomZoom(0.1, fill_mode="nearest"),
+        layers.RandomTranslation(0.08, 0.08, fill_mode="nearest"),
+    ]
+
+
+keras.utils.set_random_seed(1)
+some = mnist.x_train[few[::each][:10], :, :, None].astype("float32")
+changed = ops.convert_to_numpy(keras.Sequential(digit_changes())(some, training=True))
+plots.image_grid(np.concatenate([some, changed]), columns=10, scale=0.8)
+plots.show("The digits 0 to 9, and below each a version that is turned, zoomed and shifted a little.")
+
+# %% [markdown]
+# ## 9. Where it pays: digits
+#
+# Now the digits, ten of each class. The features were best at block 10, so there the network ends for them:
+# what comes after it is cut off. We keep blocks 0 to 4, and train blocks 5 to 10, which start as ImageNet
+# has left them, and the head. In which mode shall BatchNorm be, and with which rate? Here ImageNet's
+# statistics may fit badly: the digits are white strokes on black. Let the validation digits decide. **What
+# do you expect?**
+
+# %%
+digit_trunk = trunk_of(digit_network, "block_04_add")
+digit_tail = tail_of(digit_network, "block_04_add", "block_10_add")
+digit_weights = digit_tail.get_weights()
+for layer in digit_tail.layers:
+    if isinstance(layer, layers.BatchNormalization):
+        layer.momentum = 0.9  # 0.99 would not forget ImageNet within our hundred steps
+steps = budget.pick(smoke=2, cpu=100)
+
+
+def tune_digits(middle, features, y, seed, images, *, steps=steps, **options):
+    """The answers to images, all as maps of block 4, after so many steps of fine-tuning."""
+    head = fit_head(features, y, seed, classes=10, epochs=1 + head_epochs * 10 * each // len(y))
+    options = {"batch_size": 20, "epochs": max(1, steps * 20 // len(y)), **options}
+    model, _ = fine_tune(digit_tail, digit_weights, head, middle, y, seed, **options)
+    found = answer(model, images)
+    digit_tail.set_weights(digit_weights)  # the next features are ImageNet's again
+    return found
+
+
+# %%
+middle_few, features_few = compute(digit_trunk, as_photos(mnist.x_train[few]))
+middle_valid, _ = compute(digit_trunk, as_photos(mnist.x_train[valid]))
+choices = [
+    {"batchnorm": trains, "rate": rate} for trains, rate in [(False, 1e-3), (False, 1e-4), (True, 1e-3)]
+]
+accuracies = []
+for options in choices[: budget.pick(smoke=1, cpu=3)]:
+    found = tune_digits(middle_few, features_few[4], mnist.y_train[few], 1, middle_valid, **options)
+    accuracies.append(np.mean(found == mnist.y_train[valid]))
+    print(options, f"{accuracies[-1]:.3f}")
+chosen = choices[int(np.argmax(accuracies))]
+print("chosen:", chosen)
+
+# %% [markdown]
+# The rule of section 7 holds here too, although digits are nothing like photos. The rate is higher than for
+# the photos: the tail has farther to go.
+#
+# Now three seeds, each with a hundred digits of its own, and 1000 digits of the test set, drawn at random.
+# What needs no pretrained network comes first: the nearest neighbour, and the small CNN from scratch. For
+# augmentation we make nine changed copies of each digit: ten times as many, and a tenth of the epochs, so
+# that all networks are trained for equally many steps.
+
+# %%
+rows = rng.choice(len(mnist.y_test), many, replace=False)
+digits_test, y_digits = mnist.x_test[rows], mnist.y_test[rows]
+results = {}  # method -> for each seed which of the test digits are right
+
+
+def record(method, found):
+    results.setdefault(method, []).append(found == y_digits)
+
+
+def scaled(digits):
+    return digits[..., None].astype("float32") / 255
+
+
+def with_copies(images, y, seed):
+    """The images and their changed copies, with their classes."""
+    keras.utils.set_random_seed(seed)
+    change = keras.Sequential(digit_changes())
+    new = [ops.convert_to_numpy(change(images, training=True)) for _ in range(copies)]
+    return np.concatenate([images, *new]), np.tile(y, 1 + copies)
+
+
+# %%
+copies, scratch_steps = budget.pick(smoke=(1, 2), cpu=(9, 600))
+for seed in seeds:
+    few = few_digits(seed)
+    raw, y = scaled(mnist.x_train[few]), mnist.y_train[few]
+    found = nearest(raw.reshape(len(y), -1), y, 0)(scaled(digits_test).reshape(many, -1))
+    record("nearest neighbour, pixels", found)
+    more = {"from scratch": (raw, y), "from scratch, augmented": with_copies(raw, y, seed)}
+    for method, (images, labels) in more.items():
+        keras.utils.set_random_seed(seed)
+        model = small_cnn(10, shape=(28, 28, 1))
+        train(model, images, labels, epochs=max(1, scratch_steps * 20 // len(labels)), batch_size=20)
+        record(method, answer(model, scaled(digits_test)))
+
+# %% [markdown]
+# Then the pretrained network: a logistic regression on its last features and on those of block 10; blocks 5
+# to 10 and the head fine-tuned; and the same with augmentation, where every copy must go through the early
+# blocks.
+
+# %%
+middle_test_digits, test_stations = compute(digit_trunk, as_photos(digits_test))
+for seed in seeds:
+    few = few_digits(seed)
+    images, y = as_photos(mnist.x_train[few]), mnist.y_train[few]
+    middle, features = compute(digit_trunk, images)
+    for method, station in {"features, last": -1, "features, block 10": 4}.items():
+        record(method, regression(0.1)(features[station], y, 0)(test_stations[station]))
+    record("fine-tuned", tune_digits(middle, features[4], y, seed, middle_test_digits, **chosen))
+    images, y = with_copies(images, y, seed)
+    middle, features = compute(digit_trunk, images)
+    record("features, block 10, augmented", regression(0.1)(features[4], y, 0)(test_stations[4]))
+    found = tune_digits(middle, features[4], y, seed, middle_test_digits, steps=2 * steps, **chosen)
+    record("fine-tuned, augmented", found)
+
+# %%
+for method, right in results.items():
+    accuracies = np.mean(right, axis=1)
+    print(f"{method:30} {accuracies.mean():.3f}   ", accuracies.round(3))
+
+# %% [markdown]
+# What is beyond chance? All methods answer the same digits, so we compare in pairs: of the digits that
+# exactly one of two methods gets right, how many go to the first? If both were equally good, it would be as
+# in throws of a coin. (Section 10 explains this test.)
+
+
+# %%
+def pairs(first, second):
+    """The counts of one seed after the other, and p."""
+    values = []
+    for a, b in zip(results[first], results[second], strict=True):
+        one, other = int(np.sum(a & ~b)), int(np.sum(~a & b))
+        values.append(binomtest(one, one + other).pvalue if one + other else 1.0)
+        print(f"{first} / {second}: only the first {one}, only the second {other}, p = {values[-1]:.2g}")
+    return values
+
+
+p_last = pairs("fine-tuned", "features, last")
+p_middle = pairs("fine-tuned", "features, block 10")
+p_scratch = pairs("fine-tuned", "from scratch")
+p_changes = pairs("from scratch, augmented", "from scratch")
+p_frozen = pairs("features, block 10, augmented", "features, block 10")
+p_both = pairs("fine-tuned, augmented", "fine-tuned")
+
+# %%
+runtime.result("digits_features_accuracy", np.mean(results["features, last"]))
+runtime.result("digits_scratch_accuracy", np.mean(results["from scratch"]))
+runtime.result("digits_fine_tuned_accuracy", np.mean(results["fine-tuned"]), at_least=0.92)
+if budget.name != "smoke":
+    means = {method: np.mean(right) for method, right in results.items()}
+    assert max(p_last) < 0.001
+    assert means["fine-tuned"] > max(means["features, block 10"], means["from scratch"])
+
+# %% [markdown]
+# RESULTTEXT
+
+# %% [markdown]
+# ## 10. All methods, and what is beyond chance
+#
+# Back to the photos. The accuracy in cross-validation of each method, and Wilson's interval as a rule of
+# thumb:
+
+# %%
+figure, ax = plt.subplots(figsize=(8, 4.2))
+for i, (method, found) in enumerate(answers.items()):
+    accuracies = (found == y_train).mean(axis=1)
+    low, high = wilson(accuracies.mean(), len(y_train))
+    print(f"{method:32} {accuracies.mean():.3f}   {low:.3f} to {high:.3f}")
+    trained = "scratch" in method or "pixels" in method
+    ax.plot([low, high], [i, i], color=plots.COLORS[trained], linewidth=2)
+    ax.plot(accuracies.mean(), i, "s" if trained else "o", color=plots.COLORS[trained], markersize=8)
+    shift = 0.3 + 0.1 * np.arange(len(accuracies))
+    ax.plot(accuracies, i + shift, "x", color="black", markersize=4)
+ax.set(yticks=range(len(answers)), yticklabels=answers, xlabel="accuracy in cross-validation, 98 photos")
+ax.set_title("mark: mean, line: 95 % interval, crosses: the repeats")
+ax.invert_yaxis()
+plots.show(
+    "Methods with their accuracies in cross-validation and intervals. Nearest neighbour in pixels and the "
+    "network from scratch lie far to the left; nearest neighbour in features and the random start lie "
+    "between; head, logistic regression and fine-tuning lie near 0.96 with intervals that overlap."
+)
+
+# %% [markdown]
+# Do intervals that lie apart prove a difference? Nearly always. Do overlapping ones prove that there is none?
+# No: both methods answer *the same* photos, and what is hard for one is often hard for the other. So count in
+# pairs. A table of two rows and two columns holds all:
+
+
+# %%
+def compare(first, second, y=y_train):
+    """Print the table of counts for two sets of answers to the same photos; return p."""
+    a, b = first == y, second == y
+    table = [[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]]
+    print(f"                second right  second wrong\nfirst right  {table[0][0]:12} {table[0][1]:13}")
+    print(f"first wrong  {table[1][0]:12} {table[1][1]:13}")
+    only_first, only_one = int(table[0][1]), int(table[0][1] + table[1][0])
+    return binomtest(only_first, only_one).pvalue if only_one else 1.0
+
+
+p_first = compare(answers["head"][0], answers["nearest neighbour, features"][0])
+
+# %% [markdown]
+# The photos that both get right, and those that both get wrong, say nothing about which is better. Only the
+# other two counts do. If both methods were equally good, each of these photos would be like the throw of a
+# coin: the first or the second. How probable is a result as uneven as ours, or more so, with that many
+# throws? This is $p$ of the exact **test of McNemar** (1947), and SciPy's `binomtest` computes it.
+
+# %%
+print(f"head against nearest neighbour: p = {p_first:.3f}\n")
+tests = {
+    "head, from scratch": ("head", "from scratch"),
+    "head, random start": ("head", "head, random start"),
+    "fine-tuned, head": ("fine-tuned", "head"),
+}
+p = {}
+for name, pair in tests.items():
+    p[name] = compare(*(answers[method][0] for method in pair))
+    print(f"{name}: p = {p[name]:.2g}\n")
+
+# %% [markdown]
+# **What is beyond chance?** The features against training from scratch, without any doubt. For the others
+# look at the counts. And these are four comparisons, each of which could be small by chance: to be safe
+# multiply $p$ by four (Bonferroni's correction) before you call it small. Fine-tuned or not: they disagree
+# on so few photos that nothing can be said. To see a difference of 0.95 and 0.97 with a chance of 80 %
+# takes at most some 1,500 photos for each method, $(1.96 + 0.84)^2\,(0.95 \cdot 0.05 + 0.97 \cdot 0.03) /
+# 0.02^2$; fewer if both answer the same photos and disagree on few.
+
+# %%
+if budget.name != "smoke":
+    assert 4 * p["head, from scratch"] < 0.001
+    assert p["fine-tuned, head"] > 0.05
+
+# %% [markdown]
+# ### The test photos, once
+#
+# The choice is made: the logistic regression with `C = 1` is among the best, and the simplest of them. It is
+# trained with all 98 photos, and answers the 65 test photos. **What do you expect?**
+
+# %%
+_, stations_test = compute(trunk, x_test)
+features_test = stations_test[-1]
+accuracy = np.mean(regression(1.0)(features_train, y_train, 0)(features_test) == y_test)
+low, high = wilson(accuracy, len(y_test))
+print(f"test photos: {accuracy:.3f}, interval {low:.3f} to {high:.3f}")
+cross_validated = np.mean(answers["logistic regression, C = 1"] == y_train)
+runtime.result("scratch_cross_validated_accuracy", np.mean(answers["from scratch"] == y_train))
+runtime.result("features_cross_validated_accuracy", cross_validated, at_least=0.95)
+runtime.result("features_test_accuracy", accuracy)
+
+# %% [markdown]
+# Nothing depends on it any more, so let us look what would have come of choosing by the test photos:
+
+# %%
+lucky = np.mean(nearest(features_train, y_train, 0)(features_test) == y_test)
+honest = np.mean(answers["nearest neighbour, features"] == y_train)
+print(f"nearest neighbour in feature space: test photos {lucky:.3f}, cross-validation {honest:.3f}")
+assert (lucky > accuracy - 0.02 and honest < cross_validated) or budget.name == "smoke"
+
+# %% [markdown]
+# The nearest neighbour would have won, with 64 of 65 photos: luck of the draw. In three cross-validations it
+# is well below the regression. Whoever tries ten methods on 65 photos and reports the best one reports luck.
+#
+# Which test photos are hardest? From here on we take the head in Keras, the same model by another algorithm,
+# as section 12 needs its gradients. Take the probability of the right class minus the largest of the
 # others, the **margin**. It is negative for a wrong answer.
 
 # %%
-head = heads[0]
+head = fit_head(features_train, y_train, seed=1)
 p_test = ops.convert_to_numpy(head(features_test))
 is_right_class = np.eye(len(class_names), dtype=bool)[y_test]
 margin = p_test[is_right_class] - np.where(is_right_class, 0, p_test).max(axis=1)
@@ -438,320 +1060,13 @@ plots.show(
 )
 
 # %% [markdown]
-# ## 6. Fine-tuning
+# ## 11. How many photos does one need?
 #
-# The features were made for ImageNet's classes. **Fine-tuning** trains the last blocks a little further, for
-# our classes. Which layers? Early layers find edges and colours, which serve for all photos; late ones are
-# special to their task (Yosinski et al., 2014). So we train `block_15` and the last convolution.
-#
-# ### Cut the network in two
-#
-# All blocks up to `block_14` stay as they are. Their output was computed in section 5: `middle_train`. So
-# training runs through the second half only, and a step takes milliseconds. `keras.Model` makes a model of
-# the layers between two outputs:
-
-# %%
-# NBVAL_CHECK_OUTPUT
-tail = keras.Model(cut.output, pool.output, name="tail")
-print("tail", tail.input.shape, "→", tail.output.shape)
-print(f"{tail.count_params():,} of {network.count_params():,} parameters")
-
-# %%
-assert np.allclose(tail(middle_test), features_test, atol=1e-4)
-tail_weights = tail.get_weights()  # the tail shares its layers with the network: keep a copy of ImageNet's
-
-# %% [markdown]
-# ### BatchNorm has two modes
-#
-# A BatchNorm layer (Ioffe & Szegedy, 2015) scales each channel,
-# $\gamma\,(a - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta$, with a different $\mu$ and $\sigma^2$ in its two
-# modes:
-#
-# - in *training*, mean and variance of the current batch; and it moves its memory a little towards them,
-#   $\mu_{\text{memory}} \leftarrow 0.99\,\mu_{\text{memory}} + 0.01\,\mu_{\text{batch}}$;
-# - in *inference*, its memory: mean and variance of ImageNet, over a million photos.
-#
-# So in training mode the answer for a photo depends on the other photos of its batch. **Before you run the
-# next cell, what do you expect** for a duck, alone and together with five birds, or five flowers?
-
-# %%
-bn = [layer for layer in tail.layers if isinstance(layer, layers.BatchNormalization)]
-companions = {"alone": [], "five birds": [3, 11, 13, 18, 24], "five flowers": [12, 16, 32, 35, 39]}
-p_bird = {}
-for training in (False, True):
-    for name, others in companions.items():
-        features = tail(middle_test[[7, *others]], training=training)
-        p_bird[training, name] = float(heads[0](features)[0, class_names.index("bird")])
-        print(f"training={training!s:5} {name:12} probability of bird: {p_bird[training, name]:.3f}")
-tail.set_weights(tail_weights)  # in training mode each pass has moved the memory
-assert np.ptp([p_bird[False, name] for name in companions]) < 1e-4
-assert np.ptp([p_bird[True, name] for name in companions]) > 1e-2
-
-# %% [markdown]
-# Which way the answer moves is not the point: the same photo should not get another answer in other company.
-# A few of our photos are no replacement for a million. So BatchNorm stays in inference mode while we train
-# too: `tail(x, training=False)`, and its $\gamma$ and $\beta$ are frozen with `trainable = False`.
-#
-# ### First the head, then the tail
-#
-# A new head sends large, meaningless gradients into the tail. So first train the head, as in section 5, put
-# it on the tail, and then train both with a **low learning rate**: the weights are good already, and should
-# move a little, not run away.
-
-
-# %%
-def fine_tune(x, y, seed, trained=None, rate=3e-5, batchnorm_trains=False, epochs=1):
-    """Train the tail and heads that were trained before; x is the output of block_14."""
-    tail.set_weights(tail_weights)
-    for layer in bn:
-        layer.trainable = batchnorm_trains
-    inputs = keras.Input(x.shape[1:])
-    features = tail(inputs) if batchnorm_trains else tail(inputs, training=False)
-    head = new_head(features_train)
-    head.set_weights((trained or heads)[seeds.index(seed)].get_weights())
-    model = keras.Model(inputs, head(features))
-    keras.utils.set_random_seed(seed)
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    history = model.fit(x, y, batch_size=16, epochs=epochs, validation_data=(middle_test, y_test), verbose=0)
-    return answer(model, middle_test), history.history
-
-
-# %% [markdown]
-# Three ways. Two of them go against the advice: a rate that is 100 times higher, and BatchNorm in training
-# mode. **Before you run the next cell, what do you expect** of each? (The accuracy on the test photos after
-# each epoch is shown to understand what happens. Choosing the best epoch by it would be cheating.)
-
-# %%
-tuning_epochs = budget.pick(smoke=1, cpu=8)
-variants = {
-    "fine-tuned": {},
-    "fine-tuned, rate × 100": {"rate": 3e-3},
-    "fine-tuned, BatchNorm trains": {"batchnorm_trains": True},
-}
-curves = {}
-for method, options in variants.items():
-    runs = [fine_tune(middle_train, y_train, seed, epochs=tuning_epochs, **options) for seed in seeds]
-    answers[method] = np.array([found for found, _ in runs])
-    curves[method] = [history for _, history in runs]
-    report(method)
-
-# %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
-for i, (method, histories) in enumerate(curves.items()):
-    style = {
-        "color": plots.COLORS[i],
-        "marker": plots.MARKERS[i],
-        "linestyle": plots.LINES[i],
-        "markersize": 4,
-    }
-    for ax, key in ((left, "loss"), (right, "val_accuracy")):
-        values = np.array([history[key] for history in histories])
-        epochs = np.arange(1, values.shape[1] + 1)
-        ax.plot(epochs, values.mean(axis=0), label=method, **style)
-        ax.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=plots.COLORS[i], alpha=0.15)
-left.set(title="Loss on the training photos", xlabel="epoch", ylabel="cross-entropy", yscale="log")
-right.set(title="Accuracy on the test photos", xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
-right.legend(loc="lower left", fontsize=9)
-plots.show(
-    "Left: with the low rate the training loss is small and falls; with 100 times the rate it starts "
-    "hundreds of times higher and falls in jumps; with BatchNorm in training mode it starts many times "
-    "higher and falls slowly. Right: the accuracy with the high rate breaks down and comes back in part; "
-    "the two others are flat."
-)
-
-# %%
-runtime.result("fine_tuned_test_accuracy", np.mean(answers["fine-tuned"] == y_test), at_least=0.92)
-lowest = np.mean([min(history["val_accuracy"]) for history in curves["fine-tuned, rate × 100"]])
-runtime.result("rate_x100_lowest_accuracy", lowest, at_most=0.8)
-
-# %% [markdown]
-# **Look at** the three curves. (Texts are for the `cpu` budget.)
-#
-# - *Low rate.* The loss falls, the accuracy stays where the features had it. The head was right on all
-#   training photos before, so there was little left to learn from them. Fine-tuning pays with more photos, or
-#   when they differ more from ImageNet's.
-# - *High rate.* The first steps throw away what a million photos had taught. Then the tail learns anew, from
-#   98. It ends below the start, and where it ends depends on the seed.
-# - *BatchNorm in training mode.* The first loss is many times higher, although the weights are the same: with
-#   the statistics of 16 photos the tail computes other features than those that the head knows. In the end
-#   the accuracy is within a photo or two of the low rate, so here the damage is small, if there is any. The
-#   memory moves by 1 % a step, and a batch has $16 \times 5 \times 5$ values for each channel. The rule to
-#   freeze it costs nothing.
-
-# %%
-tail.set_weights(tail_weights)  # back to ImageNet's weights
-
-# %% [markdown]
-# ## 7. Data augmentation
-#
-# A mirrored bird is a bird, and so is one that is a little turned or nearer. **Data augmentation** makes such
-# changes at random, so that in each epoch the network sees other versions of the photos. Keras has layers for
-# it. They work in training only; in inference they hand the photo on as it is.
-
-
-# %%
-def new_augmentation(largest):
-    """Random changes of photos with values from 0 to largest."""
-    return [
-        layers.RandomFlip("horizontal"),
-        layers.RandomRotation(0.05, fill_mode="nearest"),  # up to 0.05 turns, 18 degrees
-        layers.RandomZoom(0.15, fill_mode="nearest"),  # up to 15 % smaller or larger
-        layers.RandomContrast(0.2, value_range=(0, largest)),
-    ]
-
-
-# %%
-keras.utils.set_random_seed(1)
-augment = keras.Sequential(new_augmentation(255))
-parrot = x_test[18:19].astype("float32")
-versions = np.concatenate([ops.convert_to_numpy(augment(parrot, training=True)) for _ in range(9)])
-assert np.array_equal(ops.convert_to_numpy(augment(parrot, training=False)), parrot)
-assert versions.shape == (9, 160, 160, 3)
-print("values from", versions.min(), "to", versions.max())
-plots.image_grid(np.concatenate([parrot, versions])[:, ::2, ::2] / 255, columns=5, scale=1.4)
-plots.show(
-    "A parrot and nine versions of it: mirrored or not, turned a little, smaller or larger, paler or not."
-)
-
-# %% [markdown]
-# **Look at** what stays the same: it is always the same bird, on white. `fill_mode="nearest"` continues the
-# edge of the photo where something from outside comes in; zeros would make black corners. Which changes are
-# allowed depends on the task. Most mirrored digits are no digits; and where the colour tells a lemon from a
-# lime, colours must stay.
-#
-# ### Does it help from scratch?
-#
-# The layers stand at the beginning of the model. **What do you expect?**
-
-# %%
-method = "from scratch, augmented"
-models = [
-    from_scratch(small_train, y_train, seed, new_augmentation(1), epochs=scratch_epochs) for seed in seeds
-]
-answers[method] = np.array([answer(model, small_test) for model in models])
-report("from scratch")
-report(method)
-print(f"on the training photos: {np.mean([answer(model, small_train) == y_train for model in models]):.3f}")
-
-# %% [markdown]
-# ### Does it help with features?
-#
-# Then the features of every version must be computed. We make four augmented copies of the training photos,
-# send them once through the network, and train head and tail on five times as many photos.
-
-# %%
-copies = budget.pick(smoke=1, cpu=4)
-versions = np.concatenate(
-    [ops.convert_to_numpy(augment(x_train.astype("float32"), training=True)) for _ in range(copies)]
-)
-middle_new, features_new = compute(versions)
-middle_more = np.concatenate([middle_train, middle_new])
-features_more = np.concatenate([features_train, features_new])
-y_more = np.tile(y_train, 1 + copies)
-print("features", features_more.shape)
-
-# %%
-head_epochs = budget.pick(smoke=1, cpu=10)
-more_heads = [fit_head(features_more, y_more, seed, epochs=head_epochs) for seed in seeds]
-answers["features, augmented"] = np.array([answer(head, features_test) for head in more_heads])
-tuning_epochs = budget.pick(smoke=1, cpu=3)
-runs = [fine_tune(middle_more, y_more, seed, more_heads, epochs=tuning_epochs) for seed in seeds]
-answers["fine-tuned, augmented"] = np.array([found for found, _ in runs])
-tail.set_weights(tail_weights)
-for method in ("features", "features, augmented", "fine-tuned", "fine-tuned, augmented"):
-    report(method)
-
-# %% [markdown]
-# From scratch, augmentation does what it should on the *training* photos: the networks do not know them by
-# heart any more. On new photos it brings next to nothing in 30 epochs. (Each epoch is new now, so longer
-# training may pay: try 90.) With features nothing is gained either: a network that has seen a million photos
-# knows mirrored and turned ones already. Is any of these differences more than chance?
-#
-# ## 8. All methods, and what is beyond chance
-#
-# The mean over the seeds, the standard deviation over the seeds, and Wilson's interval for the mean number of
-# right answers.
-
-# %%
-print(f"{'':30} mean    s.d.    95 % interval")
-for method, given in answers.items():
-    accuracies = (given == y_test).mean(axis=1)
-    spread = f"{accuracies.std(ddof=1):.3f}" if len(given) > 1 else "  -  "
-    low, high = wilson(accuracies.mean(), n)
-    print(f"{method:30} {accuracies.mean():.3f}   {spread}   {low:.3f} to {high:.3f}")
-
-# %%
-figure, ax = plt.subplots(figsize=(8, 4.2))
-for i, (method, given) in enumerate(answers.items()):
-    accuracies = (given == y_test).mean(axis=1)
-    low, high = wilson(accuracies.mean(), n)
-    color = plots.COLORS[1 if "scratch" in method else 0]
-    ax.plot([low, high], [i, i], color=color, linewidth=2)
-    ax.plot(accuracies.mean(), i, "s" if "scratch" in method else "o", color=color, markersize=8)
-    ax.plot(accuracies, np.full(len(accuracies), i + 0.25), "x", color="black", markersize=5)
-ax.set(yticks=range(len(answers)), yticklabels=answers, xlabel="accuracy on 65 test photos")
-ax.set_title("dot: mean, line: 95 % interval, crosses: the seeds")
-ax.invert_yaxis()
-plots.show(
-    "Ten methods with their accuracies and 95 % intervals. The two from scratch lie near 0.67, most that "
-    "use the pretrained features near 0.96 with intervals that overlap; the random start and the rate × 100 "
-    "lie between."
-)
-
-# %% [markdown]
-# Do intervals that lie apart prove a difference? Nearly always. Do overlapping ones prove that there is none?
-# No: both methods answer *the same* photos, and what is hard for one is often hard for the other. The right
-# question is about the photos on which they disagree. Of $m$ photos that exactly one of the two methods gets
-# right, let $b$ go to the first. If both are equally good, $b$ is binomial with probability $\frac{1}{2}$,
-# like heads in $m$ throws of a coin. This is the exact **test of McNemar** (1947).
-
-
-# %%
-def compare(first, second):
-    """The p-value for the answers of the first seed of each method."""
-    right, other = (answers[method][0] == y_test for method in (first, second))
-    b, m = np.sum(right & ~other), np.sum(right != other)
-    p = binomtest(int(b), int(m)).pvalue if m else 1.0
-    print(f"{first} / {second}: only one is right on {m}, the first on {b} of them; p = {p:.2g}")
-    return p
-
-
-# %%
-p_features = compare("features", "from scratch")
-p_start = compare("features", "features, random start")
-p_rate = compare("features", "fine-tuned, rate × 100")
-p_augmentation = compare("from scratch, augmented", "from scratch")
-p_tuning = compare("fine-tuned", "features")
-p_more = compare("fine-tuned, augmented", "features, augmented")
-
-# %% [markdown]
-# **What is beyond chance?** Pretrained features against training from scratch, without any doubt. The random
-# start of the head and the high rate have small values of $p$. But these are six comparisons, and each could
-# be small by chance: to be safe multiply $p$ by six (Bonferroni's correction) before you call it small. Does
-# the high rate still pass? And we compared the first seed only; with another seed $p$ can be quite different.
-# The rest is undecided: with or without augmentation, fine-tuned or not, the methods disagree on too few
-# photos. The order of the best six in the table is no result. To see a difference of 0.95 and 0.97 with a
-# chance of 80 % one needs some 1,500 test photos for each method:
-# $(1.96 + 0.84)^2\,(0.95 \cdot 0.05 + 0.97 \cdot 0.03) / 0.02^2$.
-#
-# One more warning. Whoever tries ten methods on the same test photos and reports the best reports luck as
-# well. The rates and epochs of this lesson are common values; still, we have looked at these 65 photos more
-# than once. In earnest choose with a validation set, as in lesson 04, and use the test photos at the end.
-
-# %%
-assert 6 * p_features < 0.01 or budget.name == "smoke"
-assert p_tuning > 0.05
-
-# %% [markdown]
-# ## 9. How many photos does one need?
-#
-# Train with 1, 2, 5 and 10 photos of each class, and with all. Which photos are drawn matters much, so we
-# draw several times. The features stay as they are here, without scaling: the standard deviation of four
-# photos is a bad estimate. **Before you run the next cells, draw** the two curves that you expect.
+# Train with 1, 2, 5 and 10 photos of each class, and answer the rest of the 98. Which photos are drawn
+# matters much, so we draw several times. One method for the whole curve: a logistic regression, with
+# features as they are, as the standard deviation of four photos is a bad estimate. (`C` counts for unscaled
+# features in another way, and was chosen by cross-validation too.) **Before you run the next cells, draw**
+# the two curves that you expect.
 
 
 # %%
@@ -760,73 +1075,72 @@ def few_per_class(y, k, rng):
     return np.concatenate([rng.choice(np.flatnonzero(y == c), k, replace=False) for c in np.unique(y)])
 
 
-def features_with(chosen):
-    model = LogisticRegression(C=10, max_iter=1000).fit(features_train[chosen], y_train[chosen])
-    return model.score(features_test, y_test)
+def features_with(chosen, others, seed):
+    model = LogisticRegression(C=0.1, max_iter=1000).fit(features_train[chosen], y_train[chosen])
+    return model.score(features_train[others], y_train[others])
 
 
-def scratch_with(chosen, seed):
-    chosen = np.resize(chosen, len(y_train))  # each photo several times: as many steps as with all photos
-    model = from_scratch(small_train[chosen], y_train[chosen], seed, epochs=curve_epochs)
-    return np.mean(answer(model, small_test) == y_test)
+def scratch_with(chosen, others, seed):
+    again = np.resize(chosen, 80)  # each photo several times: as many steps as with 80 photos
+    return np.mean(
+        from_scratch(small_train[again], y_train[again], seed)(small_train[others]) == y_train[others]
+    )
 
 
 # %%
 sizes = budget.pick(smoke=[1, 10], cpu=[1, 2, 5, 10])
-curve_epochs = budget.pick(smoke=2, cpu=30)
+draws = {features_with: budget.pick(smoke=2, cpu=20), scratch_with: budget.pick(smoke=1, cpu=3)}
 rng = np.random.default_rng(1)
-draws = budget.pick(smoke=2, cpu=20)
-scratch_draws = budget.pick(smoke=1, cpu=3)
-curve = {"features": [], "from scratch": []}
+curve = {method: [] for method in draws}
 for k in sizes:
-    chosen = [few_per_class(y_train, k, rng) for _ in range(draws)]
-    curve["features"].append([features_with(indices) for indices in chosen])
-    curve["from scratch"].append(
-        [scratch_with(indices, i) for i, indices in enumerate(chosen[:scratch_draws])]
-    )
-for name in ("features", "from scratch"):
-    curve[name].append((answers[name] == y_test).mean(axis=1))
+    chosen = [few_per_class(y_train, k, rng) for _ in range(max(draws.values()))]
+    others = [np.setdiff1d(np.arange(len(y_train)), indices) for indices in chosen]
+    for method, number in draws.items():
+        curve[method].append([method(chosen[i], others[i], i) for i in range(number)])
 
 # %%
-per_class = [*sizes, len(y_train) / 4]
 figure, ax = plt.subplots(figsize=(6.4, 3.8))
-for i, (name, values) in enumerate(curve.items()):
+for i, (name, values) in enumerate(zip(("features", "from scratch"), curve.values(), strict=True)):
     mean = [np.mean(v) for v in values]
     spread = [np.std(v, ddof=1) if len(v) > 1 else 0.0 for v in values]
-    ax.errorbar(per_class, mean, spread, fmt=plots.MARKERS[i] + plots.LINES[i], capsize=4, label=name)
-    print(f"{name:13}", "  ".join(f"{m:.2f} ± {s:.2f}" for m, s in zip(mean, spread)))
+    ax.errorbar(sizes, mean, spread, fmt=plots.MARKERS[i] + plots.LINES[i], capsize=4, label=name)
+    print(f"{name:13}", "  ".join(f"{m:.2f} ± {s:.2f}" for m, s in zip(mean, spread, strict=True)))
 ax.axhline(0.25, color="black", linewidth=1, linestyle=":")
 ax.text(1, 0.26, "guessing one of four", fontsize=9)
-ax.set(xscale="log", xticks=per_class, xticklabels=[*sizes, "all"], ylim=(0.1, 1.02))
+ax.set(xscale="log", xticks=sizes, xticklabels=sizes, ylim=(0.1, 1.02))
 ax.minorticks_off()
-ax.set(xlabel="training photos of each class", ylabel="accuracy on the test photos")
-ax.set_title("bars: one standard deviation over the draws, at “all” over the seeds")
+ax.set(xlabel="training photos of each class", ylabel="accuracy on the other photos")
+ax.set_title("bars: one standard deviation over the draws")
 ax.legend(loc="lower right", bbox_to_anchor=(1, 0.2))
 plots.show(
-    "Test accuracy against the number of training photos of each class, from 1 to all. The curve of the "
-    "features lies far above that of training from scratch everywhere; both rise on the whole."
+    "Accuracy against the number of training photos of each class, from 1 to 10. The curve of the features "
+    "lies far above that of training from scratch everywhere; both rise."
 )
 
 # %%
-runtime.result("features_1_photo_per_class_test_accuracy", np.mean(curve["features"][0]), at_least=0.6)
-runtime.result("features_10_photos_per_class_test_accuracy", np.mean(curve["features"][-2]), at_least=0.9)
+features_curve, scratch_curve = curve.values()
+runtime.result("features_1_photo_per_class_accuracy", np.mean(features_curve[0]), at_least=0.58)
+runtime.result("features_10_photos_per_class_accuracy", np.mean(features_curve[-1]), at_least=0.88)
+if budget.name != "smoke":
+    assert np.mean(features_curve[0]) > np.mean(scratch_curve[-1]) - 0.05
 
 # %% [markdown]
-# **Compare** the beginning of one curve with the end of the other: four photos with features are worth about
-# as much as all 98 from scratch. And look at the spread for one photo of each class: there it matters which.
+# **Compare** the beginning of one curve with the end of the other: four photos with features are worth
+# about as much as forty from scratch. And look at the spread for one photo of each class: there it matters
+# which.
 #
-# ## 10. Grad-CAM: where does it look?
+# ## 12. Grad-CAM: where does it look?
 #
-# A score is one number. Which part of the photo does it come from? **Grad-CAM** (Selvaraju et al., 2017) asks
-# the last feature maps, here the output of `head_relu`: they still have rows and columns. Let $A^k$ be map
-# number $k$, with $Z$ places, and $y^c$ the score of class $c$, *before* the softmax. How much does the score
-# depend on the map? Take the mean of its gradient over the places:
+# A score is one number. Which part of the photo does it come from? **Grad-CAM** (Selvaraju et al., 2017)
+# asks the last feature maps, here the output of `head_relu`: they still have rows and columns. Let $A^j$ be
+# map number $j$, with $Z$ places $(r, s)$, and $a_c$ the score of class $c$, *before* the softmax. How much
+# does the score depend on the map? Take the mean of its gradient over the places:
 #
-# $$\alpha_k^c = \frac{1}{Z} \sum_{i, j} \frac{\partial y^c}{\partial A_{ij}^k}$$
+# $$\alpha_j^c = \frac{1}{Z} \sum_{r, s} \frac{\partial a_c}{\partial A_{rs}^j}$$
 #
 # Then weigh the maps, add them up, and keep what speaks *for* the class:
 #
-# $$L^c = \operatorname{ReLU}\left(\sum_k \alpha_k^c A^k\right)$$
+# $$L^c = \operatorname{ReLU}\Big(\sum_j \alpha_j^c A^j\Big)$$
 #
 # Keras leaves gradients of this kind to its backend. In TensorFlow a tape records the forward pass (lesson
 # 03).
@@ -839,9 +1153,9 @@ def grad_cam(model, x, c):
     """Grad-CAM of class c for one image x; the model returns [feature maps, scores]."""
     with tf.GradientTape() as tape:
         A, scores = model(x[None])
-        y_c = scores[0, c]
-    gradient = tape.gradient(y_c, A)  # (1, rows, columns, K)
-    alpha = ops.mean(gradient, axis=(1, 2))  # (1, K)
+        a_c = scores[0, c]
+    gradient = tape.gradient(a_c, A)  # (1, rows, columns, maps)
+    alpha = ops.mean(gradient, axis=(1, 2))  # (1, maps)
     L = ops.relu(ops.sum(alpha[:, None, None] * A, axis=-1))[0]  # (rows, columns)
     return ops.convert_to_numpy(L)
 
@@ -850,40 +1164,46 @@ def grad_cam(model, x, c):
 # First the demonstration photos, with ImageNet's classes, at $224 \times 224$:
 
 # %%
-whole = pretrained.efficientnet_lite0()
 explained = keras.Model(whole.input, [whole.get_layer("head_relu").output, whole.get_layer("logits").output])
 cat = grad_cam(explained, x[0], 285)
 print("a map of", cat.shape, "places, from", cat.min().round(3), "to", cat.max().round(3))
 assert cat.min() >= 0
 
 # %% [markdown]
-# The map has a place for each of the $7 \times 7$ patches of the photo. To lay it over the photo we enlarge
-# it smoothly. The colours are Matplotlib's `cividis`, which people with and without colour blindness see
-# alike.
+# The map has a place for each of the $7 \times 7$ patches of the photo. We draw the photo, and below it the
+# map, enlarged smoothly. The colours are Matplotlib's `cividis`, which people with and without colour
+# blindness see alike. Each map is scaled to its own largest value.
 
 
 # %%
-def overlay(ax, photo, heat, title):
-    """Draw the photo in grey with the map over it: dark blue is 0, yellow the largest value."""
-    step = len(photo) // 75  # fewer pixels keep the figure small
-    grey = photo[::step, ::step].mean(axis=-1, keepdims=True) / 255
-    heat = ops.convert_to_numpy(ops.image.resize(heat[..., None], grey.shape[:2]))[..., 0]
-    colors = plt.get_cmap("cividis")(heat / max(heat.max(), 1e-6))[..., :3]
-    ax.imshow(0.4 * grey + 0.6 * colors, interpolation="nearest")
-    ax.set_title(title, fontsize=9)
-    ax.axis("off")
+def draw_maps(images, maps, titles, outline=False):
+    """The photos in one row, their maps below, and a bar; outline what stands on white."""
+    figure, axes = plt.subplots(2, len(images), figsize=(1.8 * len(images) + 0.6, 3.9), squeeze=False)
+    for (above, below), image, heat, title in zip(axes.T, images, maps, titles, strict=True):
+        small = image[:: len(image) // 55, :: len(image) // 55]  # fewer pixels keep the figure small
+        heat = ops.convert_to_numpy(ops.image.resize(heat[..., None], small.shape[:2]))[..., 0]
+        above.imshow(small, interpolation="nearest")
+        above.set_title(title, fontsize=9)
+        colors = plt.get_cmap("cividis", 12)  # steps of colour keep the figure small, too
+        heat = heat / max(heat.max(), 1e-6)
+        shown = below.imshow(heat, cmap=colors, vmin=0, vmax=1, interpolation="nearest")
+        if outline:
+            below.contour(small.min(axis=-1), levels=[235], colors="white", linewidths=0.6)
+    for ax in axes.flat:
+        ax.axis("off")
+    bar = figure.colorbar(shown, ax=axes[1], shrink=0.8, ticks=[0, 1])
+    bar.ax.set_yticklabels(["0", "max"])
 
 
 # %%
 names = pretrained.class_names()
-figure, axes = plt.subplots(1, 4, figsize=(6.8, 2))
 pairs = [(0, 285), (1, 967), (1, 504), (2, 657)]
-for ax, (i, c) in zip(axes, pairs, strict=True):
-    overlay(ax, pixels[i], grad_cam(explained, x[i], c), f"{names[c]} ({c})")
+maps = [grad_cam(explained, x[i], c) for i, c in pairs]
+draw_maps([pixels[i] for i, _ in pairs], maps, [f"{names[c]} ({c})" for _, c in pairs])
 plots.show(
-    "Grad-CAM over four photos in grey: for the cat the face around eye and nose is bright, for espresso "
-    "the coffee in the cup, for coffee mug the upper part of the cup, for missile the rocket and the sky on "
-    "both sides of it."
+    "Four photos, below each its Grad-CAM map: for the cat the face around eye and nose is bright, for "
+    "espresso the coffee in the cup, for coffee mug the upper part of the cup, for missile the rocket and "
+    "the sky on both sides of it."
 )
 
 # %% [markdown]
@@ -897,13 +1217,12 @@ plots.show(
 
 # %%
 normalise, scores, _ = head.layers
-explained = keras.Model(
-    network.input, [network.get_layer("head_relu").output, scores(normalise(pool.output))]
-)
+pool = network.get_layer("pool").output
+explained = keras.Model(network.input, [network.get_layer("head_relu").output, scores(normalise(pool))])
 
 # %% [markdown]
-# Between $A$ and $y^c$ there is only a mean, a scaling and a weighted sum. So the gradient can be written
-# down: $\partial y^c / \partial A_{ij}^k = W_{kc} / (\sigma_k Z)$, the same at each place. (For such a head
+# Between $A$ and $a_c$ there is only a mean, a scaling and a weighted sum. So the gradient can be written
+# down: $\partial a_c / \partial A_{rs}^j = W_{jc} / (\sigma_j Z)$, the same at each place. (For such a head
 # Grad-CAM is the older CAM of Zhou et al., 2016. Grad-CAM works for heads with more layers too.) A test for
 # our code:
 
@@ -917,18 +1236,18 @@ for c in range(len(class_names)):
 
 
 # %%
-def explain(ax, i, c):
-    heat = grad_cam(explained, pretrained.preprocess(x_test[i : i + 1])[0], c)
-    overlay(ax, x_test[i], heat, f"{class_names[y_test[i]]}: why {class_names[c]}? ({p_test[i, c]:.2f})")
+def explain(pairs):
+    """Draw the maps of test photos i for classes c."""
+    maps = [grad_cam(explained, pretrained.preprocess(x_test[i : i + 1])[0], c) for i, c in pairs]
+    titles = [f"{class_names[y_test[i]]}:\nwhy {class_names[c]}? ({p_test[i, c]:.2f})" for i, c in pairs]
+    draw_maps([x_test[i] for i, _ in pairs], maps, titles, outline=True)
 
 
-shown = [18, 60, 58, 57]  # chosen by hand
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.5))
-for ax, i in zip(axes, shown, strict=True):
-    explain(ax, i, p_test[i].argmax())
+explain([(i, p_test[i].argmax()) for i in (18, 60, 58, 57)])  # chosen by hand
 plots.show(
-    "Grad-CAM of four photos. A parrot, a squirrel and a flower are bright at the animal and at the middle "
-    "of the flower. For the broccoli it is white background at the edge of the photo."
+    "Four photos, below each its map with the outline of the thing in white. The maps of a parrot, a "
+    "squirrel and a flower are bright at the animal and at the middle of the flower. That of the broccoli is "
+    "bright on the white background at the edge of the photo."
 )
 
 # %% [markdown]
@@ -936,11 +1255,8 @@ plots.show(
 # next one, where the answer is right):
 
 # %%
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.5))
-for pair, i in zip(axes.reshape(2, 2), hardest[:2], strict=True):
-    for ax, c in zip(pair, np.argsort(-p_test[i])[:2], strict=True):
-        explain(ax, i, c)
-plots.show("Grad-CAM of the two hardest test photos, each for the two most probable classes.")
+explain([(i, c) for i in hardest[:2] for c in np.argsort(-p_test[i])[:2]])
+plots.show("The two hardest test photos, each with the maps of the two most probable classes.")
 
 # %% [markdown]
 # **Look at** the mouse, if it is among the two: what speaks for "mammal" lies at its head, what speaks for
@@ -966,7 +1282,7 @@ for label, name in enumerate(class_names):
 
 # %%
 def probabilities_of(images):
-    return ops.convert_to_numpy(head(compute(images)[1]))
+    return ops.convert_to_numpy(head(compute(trunk, images)[1][-1]))
 
 
 empty = np.full((1, 160, 160, 3), 255, dtype="uint8")
@@ -1008,9 +1324,9 @@ runtime.result("accuracy_on_painted_backgrounds", min(painted.values()), at_leas
 # to its own largest value, even if all of it is weak. Adebayo et al. (2018) give more reasons to be careful.
 
 # %% [markdown]
-# ## 11. Hug it or not: your own photos
+# ## 13. Hug it or not: your own photos
 #
-# The lecture shows a classifier that says whether one should hug a thing. Yours can have any classes. Make a
+# The slides show a classifier that says whether one should hug a thing. Yours can have any classes. Make a
 # folder with one sub-folder a class, at least two, each with at least five photos; 20 are better:
 #
 # ```
@@ -1067,7 +1383,7 @@ with tempfile.TemporaryDirectory() as bad:
 
 
 # %% [markdown]
-# Now everything of this lesson in one function. The backbone can be another network: section 12.
+# Now everything of this lesson in one function. The backbone can be another network: section 14.
 
 
 # %%
@@ -1102,7 +1418,7 @@ plots.show("Five test photos, the cat, the espresso and the rocket, each with th
 # not mean that 99 of 100 such answers are right, least of all for a photo unlike the training photos. Train
 # with photos like those that will come.
 #
-# ## 12. Larger data, other networks
+# ## 14. Larger data, other networks
 #
 # The classical data set for this lesson is **cats and dogs** (Elson et al., 2007): 25,000 photos, a download
 # of 825 MB. If you have the network and the time, set `download` to `True`.
@@ -1137,13 +1453,15 @@ else:
 #
 # - A network that was trained on ImageNet can be used for other photos, if they are prepared as in its
 #   training.
-# - *Features*: cut off its last layer, compute the rest once, and train a small head. This takes seconds and
-#   is the first thing to try with few photos.
-# - *Fine-tuning*: train the last blocks further, after the head, with a low rate, BatchNorm in inference
-#   mode. Cut the model in two, and the frozen part runs only once.
-# - *Augmentation* shows other versions of the same photos, in training only. Choose changes that keep the
+# - *Features*: cut off its last layer, compute the rest once, and compare photos by them, or train a small
+#   head. This takes seconds and is the first thing to try with few photos.
+# - *Choose* by cross-validation on the training photos; scaling and choosing belong into the folds. The test
+#   photos are opened once.
+# - *Fine-tuning*: train the last blocks further, after the head. It brings nothing where the features are
+#   good already, and much where the task is far from ImageNet. Few photos of ImageNet's kind: a low rate, and
+#   BatchNorm in inference mode. A task of another kind: let validation decide about both.
+# - *Augmentation* shows other versions of the same images, in training only. Choose changes that keep the
 #   class.
-# - Scaling, choosing and training use the training photos only; the test photos are for the end.
 # - An accuracy on 65 photos is known to about ±6 percentage points near 0.95, and to ±11 near 0.7. Two
 #   methods are compared on the photos on which they disagree.
 # - Grad-CAM weighs the last feature maps by the mean of the score's gradient, and shows where an answer comes
@@ -1157,6 +1475,11 @@ else:
 #   image database.* CVPR. [doi:10.1109/CVPR.2009.5206848](https://doi.org/10.1109/CVPR.2009.5206848)
 # - M. Tan, Q. V. Le (2019). *EfficientNet: rethinking model scaling for convolutional neural networks.* ICML.
 #   [arXiv:1905.11946](https://arxiv.org/abs/1905.11946)
+# - M. Sandler, A. Howard, M. Zhu, A. Zhmoginov, L.-C. Chen (2018). *MobileNetV2: inverted residuals and
+#   linear bottlenecks.* CVPR. [arXiv:1801.04381](https://arxiv.org/abs/1801.04381)
+# - Y. Bengio, Y. Grandvalet (2004). *No unbiased estimator of the variance of k-fold cross-validation.*
+#   Journal of Machine Learning Research 5, 1089–1105.
+#   <https://www.jmlr.org/papers/v5/grandvalet04a.html>
 # - J. Donahue et al. (2014). *DeCAF: a deep convolutional activation feature for generic visual recognition.*
 #   ICML. [arXiv:1310.1531](https://arxiv.org/abs/1310.1531)
 # - J. Yosinski, J. Clune, Y. Bengio, H. Lipson (2014). *How transferable are features in deep neural

@@ -1,4 +1,4 @@
-"""Checks of lab 07: features of a pretrained network, a fair scaling, augmentation, fine-tuning, Grad-CAM.
+"""Checks of lab 07: class means, honest cross-validation, a head without scaling, fine-tuning, a map.
 
 A network of the size of EfficientNet would make a check slow. The checks use small stand-ins with fixed
 random weights and layers that are named in the same manner. Keras is loaded by those exercises only.
@@ -70,345 +70,214 @@ def _indices_belong_to_the_numbers(attempt):
     )
 
 
-# ---------------------------------------------------------------- 2. features
+# ---------------------------------------------------------------- 2. the nearest class mean
 
 
-@functools.cache
-def _trunk():
-    """Return a small network from images of any size to 5 feature maps."""
-    import keras
-
-    return keras.Sequential(
-        [
-            keras.Input((None, None, 3)),
-            keras.layers.Conv2D(5, 3, strides=2, padding="same", use_bias=False),
-            keras.layers.BatchNormalization(),
-            keras.layers.ReLU(6),
-        ]
-    )
-
-
-@exercise(
-    **KERAS,
-    mistakes={
-        "the images go into the network as they are: how was it trained?": "(images - 127) / 128 -> images",
-        "this divides by 255; this network was trained on (x - 127) / 128.": " - 127) / 128 -> / 255)",
-        "this is x / 127.5 - 1; this network was trained on (x - 127) / 128.": "- 127) / 128 -> / 127.5 - 1)",
-        "the images are prepared twice.": "(images - 127) / 128 -> ((images - 127) / 128 - 127) / 128",
-        "uint8 cannot hold negative numbers: make floats first.": "images = np.asarray -> _ = np.asarray",
-        "this is the maximum of each map; the exercise wants its mean.": "mean -> max",
-        "this is the sum over each map; the exercise wants its mean.": "mean -> sum",
-        "these are all numbers of the maps; each gives one, its mean.": "mean(axis=(1, 2)) -> reshape(3, -1)",
-        "these are the feature maps; each of them gives one number, its mean.": ".mean(axis=(1, 2)) -> ",
-        "the mean runs over the channels; it should run over the places, rows and columns.": "(1, 2) -> -1",
-        "the mean runs over the rows only.": "(1, 2) -> 1",
-        "the mean runs over the images too; each image has its own features.": "(1, 2) -> (0, 1, 2)",
-        "in training mode BatchNorm uses this batch's mean and variance.": "False -> True",
-    },
-)
-def features(model, images):
-    """Return the mean of each feature map, shape (n, channels), for images of 0 to 255."""
-    images = np.asarray(images, dtype=np.float32)
-    x = (images - 127) / 128
-    maps = expect.as_array(model(x, training=False))
-    return maps.mean(axis=(1, 2))
-
-
-@features.case
-def _of_integers_and_floats(attempt):
-    """features(model, images) of images of two types"""
-    images = np.random.default_rng(2).integers(0, 256, size=(3, 10, 14, 3))
-    found = {}
-    for dtype in ("uint8", "float32"):
-        expect.set_weights(_trunk())
-        found[dtype] = attempt(_trunk(), images.astype(dtype))
-        _expect_numpy(found[dtype], "features(model, images)")
-    return found
-
-
-# ---------------------------------------------------------------- 3. standardise
-
-
+_FEW = np.array([[0.0, 0.0], [2.0, 0.0], [1.0, 6.0], [7.0, 1.0], [5.0, 3.0]])
+_WHERE = np.array([[0.9, 0.2], [1.2, 5.0], [4.5, 1.5], [2.6, -3.0], [9.0, 9.0], [-5.0, 4.0]])
 _RNG = np.random.default_rng(3)
-_TRAIN = np.round(_RNG.normal([5, -2, 0.5], [2, 0.5, 1], size=(6, 3)), 2)
-_TEST = np.round(_RNG.normal([6, -1, 0], [3, 0.2, 2], size=(4, 3)), 2)
+_CLOUDS = _RNG.normal(size=(30, 6)) + np.repeat(np.eye(6)[:3], 10, axis=0)
 
 
 @exercise(
-    cases=[(np.array([[1.0, 2], [3, 6]]), np.array([[2.0, 0], [5, 8]])), (_TRAIN, _TEST), (_TEST, _TRAIN)],
-    rtol=1e-4,
-    atol=1e-5,
+    cases=[
+        (_FEW, np.array([0, 0, 0, 1, 1]), _WHERE),
+        (_FEW, np.array([2, 2, 5, -1, 5]), _WHERE),
+        (_FEW.astype(int), np.array([1, 3, 1, 3, 4]), np.array([[2, 2]])),
+        (_CLOUDS[::2], np.repeat([4, 1, 9], 5), _CLOUDS[1::2]),
+    ],
     mistakes={
-        "the test data are scaled by their own mean; a single test photo would always become 0.": (
-            "(x - mean) / std -> (x - x.mean(axis=0)) / x.std(axis=0)"
+        "this is the number of the mean; which class is it?": "classes[nearest] -> nearest",
+        "this is the class whose mean is farthest.": "argmin -> argmax",
+        "this is the class of the nearest photo; each class has one mean.": (
+            "classes[nearest] -> y[((test[:, None] - train) ** 2).sum(axis=-1).argmin(axis=1)]"
         ),
-        "test data must not be used for the scaling.": "known = train -> known = np.append(train, test, 0)",
-        "mean and deviation are those of the test data.": "known = train -> known = test",
-        "this is one mean and one deviation for all features: each column has its own.": "axis=0 -> ",
-        "a feature is a column: its mean runs over the photos.": "axis=0 -> axis=1, keepdims=True",
-        "the mean is subtracted, but where is the division?": " / std -> ",
-        "the mean is not subtracted.": "x - mean -> x",
-        "this divides by the variance, not by its square root.": "known.std -> known.var",
-        "the formula divides by n, not by n - 1.": "std(axis=0) -> std(axis=0, ddof=1)",
-        "the test features are as they were: the head has to see both on one scale.": "z[1] -> test",
-        "first the training, then the test features.": "z[0], z[1] -> z[1], z[0]",
-        "the deviation is 0: what else can you divide by?": "np.where(std > 0, std, 1) -> std",
-        "only deviations that are 0 are replaced.": "np.where(std > 0, std, 1) -> std if std.all() else 1",
-        "a feature that does not vary stays, as a column.": (
-            "std = np.where(std > 0, std, 1) -> "
-            "train, test, mean, std = train[:, std > 0], test[:, std > 0], mean[std > 0], std[std > 0]"
+        "a sum grows with the number of photos of the class; take the mean.": "mean(axis=0) -> sum(axis=0)",
+        "a class has a mean for each feature.": "mean(axis=0) -> mean()",
+        "all differences count for the distance, not only the largest.": ".sum(axis=-1) -> .max(axis=-1)",
+        "a difference can be negative: what makes a distance of it?": " ** 2 -> ",
+        "these distances add absolute values; Euclid's adds squares.": (
+            "(test[:, None] - means) ** 2 -> np.abs(test[:, None] - means)"
         ),
+        "a large dot product is not a small distance: long means win.": (
+            "((test[:, None] - means) ** 2).sum(axis=-1) -> -test @ np.transpose(means)"
+        ),
+        "the classes can be any integers: which ones are there?": "np.unique(y) -> np.arange(len(set(y)))",
     },
 )
-def standardise(train, test):
-    """Return both, each column minus the training mean, divided by the training standard deviation."""
-    known = train
-    mean, std = known.mean(axis=0), known.std(axis=0)
-    std = np.where(std > 0, std, 1)
-    z = [(x - mean) / std for x in (train, test)]
-    return z[0], z[1]
+def nearest_mean(train, y, test):
+    """Return for each row of test the class whose mean over the rows of train is nearest."""
+    classes = np.unique(y)
+    means = [train[y == c].mean(axis=0) for c in classes]
+    distances = ((test[:, None] - means) ** 2).sum(axis=-1)
+    nearest = distances.argmin(axis=1)
+    return classes[nearest]
 
 
-@standardise.case
-def _a_constant_feature(attempt):
-    """standardise(train, test) where the second feature is 3 in all training photos"""
-    train, test = _TRAIN.copy(), _TEST.copy()
-    train[:, 1], test[:, 1] = 3, 3.01
-    train, test = map(expect.as_array, attempt(train, test))
-    expect.true(
-        bool(np.all(np.abs(test[:, 1]) < 1e12)),
-        f"Where a feature is 3 in all training photos, 3.01 becomes {test[0, 1]:.3g} in the test features.",
-        "the deviation is 0: what else can you divide by?",
-    )
-    return train, np.delete(test, 1, axis=1)
-
-
-# ---------------------------------------------------------------- 4. an interval for an accuracy
+# ---------------------------------------------------------------- 3. leave one out
 
 
 @exercise(
-    cases=[(3, 4, 2), (63, 65), (30, 40, 1.645), (10, 10, 1.96), (0, 12, 1.96), (9.5, 10, 1.96)],
+    cases=[
+        (np.array([[4.0, 9.0], [1.0, 5.0], [8.0, 2.0], [7.0, 2.0], [3.0, 6.0]]), np.array([0, 0, 1, 1, 0])),
+        (np.arange(1, 25).reshape(6, 4), np.array([3, 0, 0, 3, 0, 0])),
+        (np.array([[0.0, 3.5, 2.0], [1.5, 0.5, 2.5], [2.5, 0.5, 1.0]]), np.array([0, 1, 1])),
+        (np.array([[0.25, 3.5], [0.25, 2.5]]), np.array([0, 0])),
+    ],
     mistakes={
-        "this is the simple interval p ± z √(p(1 − p)/n); for 10 of 10 it has no width at all.": [
-            "1 + z**2 / n -> 1",
-            " + z**2 / (2 * n) -> ",
-            " + z**2 / (4 * n**2) -> ",
+        "the distances are squared; is your factor?": "(n / others) ** 2 -> n / others",
+        "a photo pulls its mean towards itself: without it, is the mean nearer or farther?": (
+            "n / others -> others / n"
+        ),
+        "how many photos remain in the class?": "others = np.maximum(n - 1, 1) -> others = n + 1",
+        "only the mean of the photo's own class changes.": "result[own] = -> result[:] = 0; result[own] =",
+        "a photo is in one class: the means of the others stay as they are.": (
+            "result[own] = np.where(n > 1, d[own] * (n / others) ** 2, np.inf) -> "
+            "result *= ((n / others) ** 2)[:, None]"
+        ),
+        "n counts the photos of the class, not all of them.": "n = sizes[y] -> n = np.full(len(y), len(y))",
+        "each photo has the size of its own class: y tells which.": "n = sizes[y] -> n = sizes[y[0]]",
+        "a class of one photo has no mean without it, so nothing is near.": "np.inf -> d[own]",
+        "the results are fractions: is the array made for integers?": ", dtype=float -> ",
+    },
+)
+def left_out(d, y):
+    """Return d (n, K) with each photo's distance to the mean of its class without that photo."""
+    sizes = np.bincount(y, minlength=d.shape[1])
+    n = sizes[y]
+    others = np.maximum(n - 1, 1)
+    own = np.arange(len(y)), y
+    result = np.array(d, dtype=float)
+    result[own] = np.where(n > 1, d[own] * (n / others) ** 2, np.inf)
+    return result
+
+
+# ---------------------------------------------------------------- 4. find the fault
+
+
+def spread(f, y):
+    """How far apart the class means of each feature lie, in units of its deviation; as in the lab."""
+    means = np.array([f[y == c].mean(axis=0) for c in np.unique(y)])
+    return means.std(axis=0) / (f.std(axis=0) + 1e-9)
+
+
+def _folded(n, features, folds, seed):
+    """Return features of very different scales, labels, and folds of different sizes."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 3
+    scales = np.geomspace(1, 100, features)
+    f = scales * (rng.standard_t(2, size=(n, features)) + 0.4 * y[:, None])
+    return f, y, rng.permutation(np.minimum(np.arange(n) // 4, folds - 1))
+
+
+@exercise(
+    cases=[(*_folded(24, 9, 4, 3), 3), (*_folded(31, 12, 3, 2), 4), (*_folded(31, 12, 3, 1), 12)],
+    mistakes={
+        "both faults are still there: which lines see photos of the fold that is tested?": [
+            "scale = f[train] -> scale = f",
+            "spread(f[train], y[train]) -> spread(f, y)",
         ],
-        "where is the division by 1 + z²/n?": "1 + z**2 / n -> 1",
-        "the half width is divided by 1 + z²/n too.": "z / scale -> z",
-        "these are the centre and the half width; return the two ends.": "n low, high -> n centre, half",
-        "the interval is not centred at p: see the first fraction.": "centre - half, centre -> p - half, p",
-        "the square root is missing.": "np.sqrt -> ",
-        "z is squared in three places.": "z**2 -> z",
-        "n is squared in the last term under the root.": "4 * n**2 -> 4 * n",
-        "is z used? It is not always 1.96.": "p = correct / n -> p, z = correct / n, 1.96",
-        "first the lower end, then the upper one.": "return low, high -> return high, low",
-        "the formula wants p as a share, not as a number of photos.": "correct / n -> correct",
-        "`//` rounds down: the share of 3 of 4 becomes 0.": "correct / n -> correct // n",
-        "this is the interval of the error; correct counts right answers.": "correct / n -> 1 - correct / n",
-        "`correct` may be 9.5 photos: why make an integer of it?": "correct / n -> int(correct) / n",
+        "features are still chosen with the labels of the tested fold.": (
+            "spread(f[train], y[train]) -> spread(f, y)"
+        ),
+        "mean and deviation still contain the tested fold.": "scale = f[train] -> scale = f",
+        "the tested fold is scaled by itself; scale it as the training photos are.": (
+            "scale = f[train] -> z[test] = (f[test] - f[test].mean(axis=0)) / (f[test].std(axis=0) + 1e-9)"
+            "; scale = f[train]"
+        ),
+        "the fold is tested; all others train.": "fold != i, fold == i -> fold == i, fold != i",
+        "a photo must not train what answers for it.": "fold != i, fold -> fold == fold, fold",
+        "take the features with the largest spread.": "-spread -> spread",
+        "k features are wanted.": "[:k] -> ",
+        "the fold's own labels choose its features.": "(f[train], y[train]) -> (f[test], y[test])",
     },
 )
-def wilson(correct, n, z=1.96):
-    """Return Wilson's interval (1927) of the probability of a right answer."""
-    p = correct / n
-    scale = 1 + z**2 / n
-    centre = (p + z**2 / (2 * n)) / scale
-    half = z / scale * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    low, high = centre - half, centre + half
-    return low, high
+def cross_validated(f, y, fold, k):
+    """Return for each photo the answer of the nearest mean, trained without its fold."""
+    answers = np.zeros_like(y)
+    for i in np.unique(fold):
+        train, test = fold != i, fold == i
+        scale = f[train]
+        z = (f - scale.mean(axis=0)) / (scale.std(axis=0) + 1e-9)
+        chosen = np.argsort(-spread(f[train], y[train]))[:k]
+        answers[test] = nearest_mean.reference(z[train][:, chosen], y[train], z[test][:, chosen])
+    return answers
 
 
-# ---------------------------------------------------------------- 5. k photos of each class
+# ---------------------------------------------------------------- 5. a head without scaling
 
 
-@exercise()
-def few_per_class(y, k, rng):
-    """Return the indices of k random examples of each class (all of a class that has fewer)."""
-    classes = [np.flatnonzero(y == label) for label in np.unique(y)]
-    return np.concatenate([rng.choice(members, min(k, len(members)), replace=False) for members in classes])
+_W, _B = np.array([[2.0, -1.0], [0.5, 4.0]]), np.array([1.0, -3.0])
+_WIDE = np.round(_RNG.normal(size=(5, 3)), 2)
 
 
-_LABELS = np.random.default_rng(4).permutation(np.repeat([-1, 0, 2, 5], [9, 4, 12, 7]))
+@exercise(
+    cases=[
+        (_W, _B, np.array([10.0, -4.0]), np.array([2.0, 0.5])),
+        (_WIDE, np.array([1, 0, -2]), np.array([3, 0, 1, -2, 5]), np.array([1, 2, 4, 5, 10])),
+        (_WIDE[:, :1], _B[:1], np.linspace(-1, 1, 5), np.array([0.5, 0.0, 2.0, 0.0, 0.1])),
+    ],
+    mistakes={
+        "the weights are right; does the mean change the bias?": "b - (mean / scale) @ W -> b",
+        "the bias of a scaled feature: is the mean divided by the deviation too?": "mean / scale -> mean",
+        "for f equal to the mean, what are z and the scores?": "b - -> b +",
+        "z is f divided by the deviation: what is then multiplied with f?": ("/ scale -> * scale"),
+        "the deviation belongs to a feature: is that a row or a column of W?": "scale[:, None] -> scale",
+        "the weights do not change, but f is not divided any more.": "W / scale[:, None] -> W",
+        "this is the variance; the deviation is given.": "W / scale[:, None] -> W / scale[:, None] ** 2",
+        "first the weights, then the bias.": "return V, c -> return c, V",
+        "a deviation of 0 was replaced by 1.": "np.where(deviation > 0, deviation, 1) -> deviation",
+        "is it a bias for each class, or one number?": "(mean / scale) @ W -> ((mean / scale) @ W).sum()",
+    },
+)
+def plain_head(W, b, mean, deviation):
+    """Return (V, c) such that f @ V + c is ((f - mean) / deviation) @ W + b for all features f."""
+    scale = np.where(deviation > 0, deviation, 1)
+    V, c = W / scale[:, None], b - (mean / scale) @ W
+    return V, c
 
 
-def _few(attempt, k, rng):
-    found = attempt(_LABELS.copy(), k, rng)
-    expect.true(found is not None, "few_per_class returns None.", "is the return statement missing?")
-    return expect.as_array(found)
+# ---------------------------------------------------------------- 6. mixup
 
 
-@few_per_class.property
-def _counts(attempt):
-    for k in (1, 3, 6):
-        what, found = f"few_per_class(y, {k}, rng)", _few(attempt, k, np.random.default_rng(0))
-        expect.true(
-            found.ndim == 1 and found.dtype.kind in "iu",
-            f"{what}: expected one list of integers, found {expect.brief(found)}.",
-            "np.concatenate puts the indices of all classes into one array.",
-        )
-        chosen = set(found.tolist())
-        expect.true(
-            chosen <= set(range(len(_LABELS))),
-            f"{what} returns {expect.brief(found)}: not all are positions of an example.",
-            "are these labels? Return positions in y, from 0 to len(y) - 1.",
-        )
-        hint = "draw without replacement."
-        expect.true(len(chosen) == len(found), f"{what} takes an example twice.", hint)
-        for label, size in zip(*np.unique(_LABELS, return_counts=True), strict=True):
-            count, expected = int(np.sum(_LABELS[found] == label)), min(k, int(size))
-            problem = f"{what}: class {label} comes {count} times, expected {expected} of its {size}."
-            expect.true(count == expected, problem, _hint_on_counts(found, k, size))
+_PHOTOS = np.random.default_rng(6).integers(0, 256, size=(3, 2, 4, 3))
+_PARTNER, _WEIGHT = np.array([1, 2, 0]), np.array([0.75, 0.5, 0.875])
 
 
-def _hint_on_counts(found, k, size):
-    if len(found) == k:
-        return "these are k examples in all; take k of each class."
-    if -1 not in _LABELS[found]:
-        return "the labels can be any integers: which ones are there?"
-    if size < k:
-        return "a class with fewer than k examples gives all that it has."
-    return "draw from each class by itself: np.flatnonzero(y == label) are its positions in y."
+@exercise(
+    cases=[
+        (_PHOTOS[:, :1, :1], np.array([0, 2, 1]), _PARTNER, _WEIGHT, 3),
+        (_PHOTOS.astype("uint8"), np.array([0, 2, 1]), _PARTNER, _WEIGHT, 4),
+        (_PHOTOS[:2] / 255, np.array([1, 1]), np.array([0, 1]), np.array([0.25, 1.0]), 2),
+        (_PHOTOS[:1], np.array([1]), np.array([0]), np.array([0.5]), 2),
+    ],
+    mistakes={
+        "the weight belongs to the photo, the rest to its partner.": "weight.resh -> (1 - weight).resh",
+        "each photo has its own weight, for all its pixels.": "weight.reshape(column) -> weight",
+        "the photos are mixed; what should a network answer for them?": "mix(one_hot) -> one_hot",
+        "one label for a mixed photo is not the truth about it.": (
+            "mix(one_hot) -> one_hot[np.where(weight > 0.6, np.arange(len(y)), partner)]"
+        ),
+        "a label is a name: half of class 0 and half of class 2 is not class 1.": "mix(one_hot) -> mix(y)",
+        "the labels are mixed, but where are the mixed photos?": "mix(x), -> 1.0 * x,",
+        "the partner of photo i has the number partner[i].": "a[partner] -> a[::-1]",
+        "all photos have the first one's weight.": "weight.reshape(column) -> weight[0]",
+        "the shares of both photos should add up to 1.": "(1 - w) -> w",
+        "how much of the photo itself remains?": "w * a + (1 - w) * -> ",
+        "first the photos, then the labels.": "mix(x), mix(one_hot) -> mix(one_hot), mix(x)",
+        "a class that no photo here has needs its column too.": "eye(classes) -> eye(max(y) + 1)",
+    },
+)
+def mixup(x, y, partner, weight, classes):
+    """Return (photos, labels (n, classes)): the share `weight` of each, the rest of its partner."""
+    one_hot = np.eye(classes)[y]
 
+    def mix(a):
+        column = (-1,) + (1,) * (a.ndim - 1)
+        w = weight.reshape(column)
+        return w * a + (1 - w) * a[partner]
 
-@few_per_class.property
-def _draws_are_random(attempt):
-    draws = [set(_few(attempt, 3, np.random.default_rng(seed)).tolist()) for seed in range(12)]
-    first = {int(i) for label in np.unique(_LABELS) for i in np.flatnonzero(label == _LABELS)[:3]}
-    hint = "take random members of each class."
-    expect.true(draws[0] != first, "The first examples of each class are taken.", hint)
-    expect.uses_generator(lambda rng: _few(attempt, 3, rng), "examples")
-    missing = set(range(len(_LABELS))) - set.union(*draws)
-    expect.true(
-        len(missing) < 4,
-        f"In 12 draws {len(missing)} of {len(_LABELS)} examples never come.",
-        "every member of a class has the same chance.",
-    )
-
-
-# ---------------------------------------------------------------- 6. augmentation
-
-
-_SIDE = 41  # odd: the test pictures have a middle
-_HALF = _SIDE // 2
-_Y, _X = np.mgrid[:_SIDE, :_SIDE] - _HALF  # rows and columns, counted from the middle
-
-
-def _versions(layer, dark, n=96):
-    """Return ``n`` versions (one channel) of a white picture that is black where ``dark`` is true."""
-    picture = np.where(dark, 0.0, 255.0).astype(np.float32)
-    return expect.as_array(layer(np.tile(picture[..., None], (n, 1, 1, 3)), training=True))[..., 0]
-
-
-@exercise(**KERAS)
-def augmentation():
-    """Return random flips (left to right), turns (up to 18 degrees) and zooms (up to 15 %)."""
-    from keras import Sequential, layers
-
-    return Sequential(
-        [
-            layers.RandomFlip("horizontal"),
-            layers.RandomRotation(0.05, fill_mode="nearest"),
-            layers.RandomZoom(0.15, fill_mode="nearest"),
-        ]
-    )
-
-
-@augmentation.property
-def _augments_in_training_only(attempt):
-    layer = attempt()
-    expect.true(layer is not None, "augmentation() returns None.", "is the return statement missing?")
-    expect.true(
-        callable(layer) and hasattr(layer, "get_config"),
-        f"augmentation() should return a Keras model or layer, it returns {expect.brief(layer)}.",
-        "keras.Sequential makes one layer of a list of layers.",
-    )
-    images = np.random.default_rng(5).uniform(0, 255, size=(6, _SIDE, _SIDE, 3)).astype(np.float32)
-    hint = "outside of training the images stay as they are."
-    expect.close(layer(images, training=False), images, "augmentation()(images, training=False)", hint)
-    first, second = (expect.as_array(layer(images, training=True)) for _ in range(2))
-    hint = "an augmented image has the size of the image."
-    expect.true(first.shape == images.shape, f"Images of shape {images.shape} become {first.shape}.", hint)
-    changed = not np.allclose(first, images, atol=1e-3)
-    expect.true(changed, "In training nothing changes.", "is the list empty?")
-    hint = "each epoch should see new ones: make the random layers once, without a fixed result."
-    expect.true(not np.allclose(first, second, atol=1e-3), "Two calls give the same images.", hint)
-    expect.true(
-        first.min() > -1 and first.max() < 256,
-        f"Values from 0 to 255 become values from {first.min():.4g} to {first.max():.4g}.",
-        "no layer here should rescale the images.",
-    )
-
-
-@augmentation.property
-def _mirrors_left_to_right_only(attempt):
-    layer = attempt()
-    found = _versions(layer, _Y < 0)
-    above, below = found[:, :_HALF].mean(axis=(1, 2)), found[:, _HALF:].mean(axis=(1, 2))
-    expect.true(
-        bool(np.all(above + 20 < below)),
-        "Some images come out upside down or lying on their side.",
-        "no vertical flips; and RandomRotation counts in full turns: 0.05 is 18 degrees, 0.5 is half a turn.",
-    )
-    found = _versions(layer, _X < 0)
-    share = float(np.mean(found[:, :, :_HALF].mean(axis=(1, 2)) > found[:, :, _HALF:].mean(axis=(1, 2))))
-    problem = f"{share:.0%} of the images are exchanged left to right, expected about half."
-    expect.true(0.25 < share < 0.75, problem, 'RandomFlip("horizontal") does that.')
-
-
-@augmentation.property
-def _white_stays_white(attempt):
-    layer = attempt()
-    white, edge = _versions(layer, _X > _SIDE), _versions(layer, _Y > _HALF - 4)[:, :3]
-    middle = white[:, _HALF, _HALF].min()
-    hint = "no layer here should change brightness or colours."
-    expect.true(middle > 250, f"The middle of a white image becomes {middle:.3g}.", hint)
-    hint = "what comes from outside of the image? See fill_mode of the layers that turn and zoom."
-    expect.true(white.min() > 250, f"A white image gets pixels of {white.min():.3g} at its edges.", hint)
-    expect.true(edge.min() > 250, "What is dark at the lower edge also comes in at the upper one.", hint)
-
-
-@augmentation.property
-def _zooms(attempt):
-    disc = _Y**2 + _X**2 <= 10**2
-    heights, widths, _ = _shape_of(_versions(attempt(), disc))
-    height, width, _ = _shape_of(_versions(lambda images, training: images, disc, 1))
-    heights, widths = heights / height, widths / width
-    found = f"A disc has between {heights.min():.2f} and {heights.max():.2f} times its height"
-    hint = "which layer makes the things in the image larger or smaller?"
-    expect.true(max(np.ptp(heights), np.ptp(widths)) > 0.08, f"{found}: nothing zooms.", hint)
-    expect.true(
-        bool(np.all(np.abs(heights / widths - 1) < 0.06)),
-        f"{found}, and between {widths.min():.2f} and {widths.max():.2f} times its width: it is distorted.",
-        "height and width by the same factor: when does RandomZoom keep it the same?",
-    )
-    hint = "zoom in and out: what do negative and positive factors mean?"
-    expect.true(heights.min() < 0.95 and heights.max() > 1.05, f"{found}.", hint)
-    expect.true(heights.min() > 0.8 and heights.max() < 1.25, f"{found}.", "up to 15 % is enough.")
-
-
-@augmentation.property
-def _turns(attempt):
-    _, _, angles = _shape_of(_versions(attempt(), (np.abs(_X) <= 2) & (np.abs(_Y) <= 12)))
-    left, right = angles.min(), angles.max()
-    found = f"A vertical bar is turned by {left:.0f} to {right:.0f} degrees."
-    hint = "is a layer for turning there, and is its factor large enough?"
-    expect.true(max(right, -left) > 10, found, hint)
-    expect.true(max(right, -left) < 25, found, "the factor of RandomRotation is a part of a full turn.")
-    expect.true(min(right, -left) > 10, found, "to either side: what do negative and positive factors mean?")
-
-
-def _shape_of(pictures):
-    """Return height, width and angle from the vertical (degrees) of the dark thing in each picture."""
-    weights = 255 - pictures
-    weights = weights / weights.sum(axis=(1, 2), keepdims=True)
-
-    def mean(values):
-        return (weights * values).sum(axis=(1, 2), keepdims=True)
-
-    y, x = _Y - mean(_Y), _X - mean(_X)
-    yy, xx, xy = (np.ravel(mean(product)) for product in (y * y, x * x, x * y))
-    return np.sqrt(yy), np.sqrt(xx), np.degrees(0.5 * np.arctan2(2 * xy, yy - xx))
+    return mix(x), mix(one_hot)
 
 
 # ---------------------------------------------------------------- 7. fine-tuning
@@ -503,7 +372,7 @@ _add_case('with the prefixes ("block_14",), after a call with others', ("block_1
 _add_case("if the whole model was frozen before", ("block_15", "head"), frozen=True)
 
 
-# ---------------------------------------------------------------- 8. Grad-CAM
+# ---------------------------------------------------------------- 8. HiResCAM
 
 
 @functools.cache
@@ -535,56 +404,59 @@ def _classifier(linear=False):
     atol=1e-3,  # of 1: a small number may be added to the maximum
     mistakes={
         "the map has negative values: where is the ReLU?": "np.maximum(0, heat) -> heat",
-        "the largest value should be 1, or all are 0: divide by the maximum.": " / largest -> ",
-        "neither ReLU nor the division by the maximum is there.": "np.maximum(0, heat) -> heat; return heat",
+        "the largest value of each map should be 1, or all are 0: divide by its maximum.": " / largest -> ",
         "this takes the absolute value; the ReLU sets negative values to 0.": "np.maximum(0, -> np.abs(",
-        "the gradient is multiplied place by place; first take its mean over the places, one number a map.": (
-            "maps @ alpha -> (maps * gradient).sum(axis=-1)"
+        "this is Grad-CAM: here the gradient is not averaged over the places.": (
+            "(maps * gradient) -> (maps * gradient.mean(axis=(1, 2), keepdims=True))"
         ),
-        "the ReLU comes after the sum over the maps, not on the weights.": "@ alpha -> @ alpha.clip(0)",
-        "this is the sum of the maps: where are the weights?": "maps @ alpha -> maps.sum(axis=-1)",
-        "this is made of the gradient alone: where are the maps?": "maps @ alpha -> gradient.sum(axis=-1)",
-        "take the gradient of the score, before the softmax.": "scores[0, c] -> tf.nn.softmax(scores)[0, c]",
-        "this is the map of the class with the largest score.": "scores[0, c] -> tf.reduce_max(scores)",
-        "this is the map of class 0: is c used?": "scores[0, c] -> scores[0, 0]",
-        "this is the gradient of all scores together; take that of class c.": "scores[0, c] -> scores",
-        "the gradient is None: is the score computed inside the with block?": "    score = -> score =",
-        "rows and columns have changed places.": "return heat -> return heat.T",
-        "an axis of length 1 is left: the batch.": "return heat -> return heat[None]",
-        "there the maximum is 0: there is nothing to divide by.": " if largest > 0 else heat -> ",
+        "the ReLU comes after the sum over the maps.": "(maps * gradient) -> (maps * gradient).clip(0)",
+        "this is the sum of the maps: where is the gradient?": "(maps * gradient) -> maps",
+        "this is made of the gradient alone: where are the maps?": "(maps * gradient) -> gradient",
+        "take the gradient of the score, before the softmax.": "scores[i, c] -> tf.nn.softmax(scores)[i, c]",
+        "these are the maps of the largest scores; which classes were asked for?": (
+            "scores[i, c] -> tf.reduce_max(scores[i])"
+        ),
+        "each image has its own class; this is the first one's.": "scores[i, c] -> scores[i, classes[0]]",
+        "this is the gradient of all scores; take those of the classes.": "scores[i, c] -> scores",
+        "rows and columns have changed places.": "return heat -> return heat.transpose(0, 2, 1)",
+        "where a maximum is 0 there is nothing to divide by.": "np.where(largest > 0, largest, 1) -> largest",
+        "each map is divided by its own maximum.": "axis=(1, 2), keepdims=True -> ",
         "divide by the largest value; the smallest one need not become 0.": (
-            "heat / largest -> (heat - heat.min()) / (largest - heat.min())"
+            "heat = heat / largest -> low = heat.min((1, 2), keepdims=True); "
+            "heat = (heat - low) / np.maximum(largest - low, 1e-9)"
         ),
     },
 )
-def grad_cam(model, image, c):
-    """Return the Grad-CAM map (h, w) of class ``c``, from 0 to 1 (Selvaraju et al., 2017)."""
+def hires_cam(model, images, classes):
+    """Return the HiResCAM maps (n, h, w) of images, each for its class, from 0 to 1 (Draelos, 2020)."""
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        maps, scores = model(image[None])
-        score = scores[0, c]
-    gradient = tape.gradient(score, maps)[0].numpy()
-    maps, alpha = maps[0].numpy(), gradient.mean(axis=(0, 1))
-    heat = maps @ alpha
+        maps, scores = model(images)
+        total = sum(tf.reduce_sum(scores[i, c]) for i, c in enumerate(classes))
+    gradient = tape.gradient(total, maps).numpy()
+    maps = maps.numpy()
+    heat = (maps * gradient).sum(axis=-1)
     heat = np.maximum(0, heat)
-    largest = heat.max()
-    return heat / largest if largest > 0 else heat
+    largest = heat.max(axis=(1, 2), keepdims=True)
+    largest = np.where(largest > 0, largest, 1)
+    heat = heat / largest
+    return heat
 
 
-_IMAGE = np.random.default_rng(8).normal(size=(12, 10, 3)).astype(np.float32)
+_IMAGES = np.random.default_rng(8).normal(size=(3, 12, 10, 3)).astype(np.float32)
 
-for _what, _c, _image, _linear in [
-    ("grad_cam(model, image, 1)", 1, _IMAGE, False),
-    ("grad_cam(model, image, 2)", 2, _IMAGE, False),
-    ("grad_cam where no place speaks for the class", 0, _IMAGE, True),
-    ("grad_cam where all places speak for the class", 1, 0.1 * _IMAGE, True),
+for _what, _classes, _images, _linear in [
+    ("hires_cam(model, images, [1, 2, 1])", [1, 2, 1], _IMAGES, False),
+    ("hires_cam of one image", [3], _IMAGES[2:], False),
+    ("hires_cam where no place speaks for the first class", [0, 1, 0], _IMAGES, True),
+    ("hires_cam where all places speak for the class", [1], 0.1 * _IMAGES[:1], True),
 ]:
 
-    def _outcome(attempt, what=_what, c=_c, image=_image, linear=_linear):
-        found = attempt(_classifier(linear), image.copy(), c)
+    def _outcome(attempt, what=_what, classes=_classes, images=_images, linear=_linear):
+        found = attempt(_classifier(linear), images.copy(), list(classes))
         _expect_numpy(found, what)
         return found
 
     _outcome.__doc__ = _what
-    grad_cam.case(_outcome)
+    hires_cam.case(_outcome)

@@ -37,97 +37,132 @@ def top_by_zeros(probabilities, k):
     return indices, np.take_along_axis(probabilities, indices, axis=1)
 
 
-def prepared(images):
-    return (images.astype("float32") - 127) / 128
+def means_by_loop(train, y, test):
+    means = {c: train[y == c].mean(axis=0) for c in set(y.tolist())}
+    return np.array([min(means, key=lambda c: np.linalg.norm(row - means[c])) for row in test])
 
 
-def features_called(model, images):
-    maps = model(prepared(images))
-    return keras.ops.convert_to_numpy(keras.ops.mean(maps, axis=(1, 2)))
+def means_by_sklearn(train, y, test):
+    from sklearn.neighbors import NearestCentroid
+
+    return NearestCentroid().fit(train, y).predict(test)
 
 
-def features_by_layer(model, images):
-    pooled = keras.Sequential([model, layers.GlobalAveragePooling2D()])
-    return pooled.predict(prepared(images), verbose=0)
+def means_by_products(train, y, test):
+    """Leave out the square of the test row, which all distances share."""
+    one_hot = (np.unique(y) == y[:, None]).astype("float32")
+    means = one_hot.T @ train / one_hot.sum(axis=0)[:, None]
+    return np.unique(y)[np.argmax(test @ means.T - (means**2).sum(axis=1) / 2, axis=1)]
 
 
-def features_in_place(model, images):
-    images = np.asarray(images, dtype="float32")
-    images -= 127
-    return np.asarray(model(images / 128)).mean(axis=(1, 2))
+def means_of_negative_labels(train, y, test):
+    means = np.array([train[y == c].mean(axis=0) for c in range(max(y) + 1)])
+    return ((test[:, None] - means) ** 2).sum(axis=-1).argmin(axis=1)
 
 
-def sklearn_scaled(train, test):
-    from sklearn.preprocessing import StandardScaler
+def without(factor, single=np.inf):
+    """Return an answer that multiplies by factor(n), and puts single where a class has one photo."""
 
-    scaler = StandardScaler().fit(train)
-    return scaler.transform(train), scaler.transform(test)
+    def left_out(d, y):
+        result = d.astype(float)
+        for i, c in enumerate(y):
+            n = int((y == c).sum())
+            result[i, c] = d[i, c] * factor(n) if n > 1 else single
+        return result
 
-
-def scaled_with_epsilon(train, test):
-    mean, std = train.mean(axis=0), train.std(axis=0) + 1e-7
-    return (train - mean) / std, (test - mean) / std
-
-
-def scaled_by_keras(train, test):
-    normalise = layers.Normalization()
-    normalise.adapt(train)
-    return np.asarray(normalise(train)), np.asarray(normalise(test))
+    return left_out
 
 
-def scale(train, test, mean, std):
-    return (train - mean) / std, (test - mean) / std
+def left_out_in_place(d, y):
+    d[np.arange(len(y)), y] *= 4
+    return d
 
 
-def wilson_by_roots(correct, n, z=1.96):
-    """Solve (p - q)² = z² q (1 - q) / n for q."""
-    p = correct / n
-    roots = np.roots([1 + z**2 / n, -(2 * p + z**2 / n), p**2])
-    return float(roots.real.min()), float(roots.real.max())
+def left_out_by_mask(d, y):
+    one_hot = np.eye(d.shape[1])[y]
+    n = one_hot.sum(axis=0)
+    with np.errstate(all="ignore"):
+        own = np.where(n == 1, np.inf, d * (1 + 1 / (n - 1)) ** 2)
+    return np.where(one_hot == 1, own, d)
 
 
-def wilson_by_counts(correct, n, z=1.96):
-    middle = (correct + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * (correct * (n - correct) / n + z**2 / 4) ** 0.5
-    return [middle - half, middle + half]
+def folds(scale, choose, *, classify=transfer_learning.nearest_mean.reference, gather=np.array):
+    """Return an answer: scale(f, train, test) → z, and choose(f, y, train, k) → features."""
+
+    def cross_validated(f, y, fold, k):
+        answers = np.empty(len(y), dtype=int)
+        for i in sorted(set(fold.tolist())):
+            train, test = np.flatnonzero(fold != i), np.flatnonzero(fold == i)
+            best = choose(f, y, train, k)
+            z = scale(f, train, test)[:, best]
+            answers[test] = classify(z[train], y[train], z[test])
+        return gather(answers)
+
+    return cross_validated
 
 
-def few_by_permutation(y, k, rng):
-    order = rng.permutation(len(y))
-    return np.concatenate([order[y[order] == label][:k] for label in np.unique(y)])
+def by_training(f, train, test):
+    return (f - f[train].mean(axis=0)) / (f[train].std(axis=0) + 1e-9)
 
 
-def few_by_loop(y, k, rng):
-    taken, counts = [], dict.fromkeys(y.tolist(), 0)
-    for i in rng.permutation(len(y)):
-        if counts[int(y[i])] < k:
-            taken.append(i)
-            counts[int(y[i])] += 1
-    return taken
+def best_of_training(f, y, train, k):
+    return transfer_learning.spread(f[train], y[train]).argsort()[::-1][:k]
 
 
-def few_of(choose, labels=np.unique):
-    return lambda y, k, rng: np.concatenate([choose(np.flatnonzero(y == c), k, rng) for c in labels(y)])
+def best_of_scaled(f, y, train, k):
+    z = by_training(f, train, None)[train]
+    return np.argsort(-transfer_learning.spread(z, y[train]))[:k]
 
 
-FLIP = layers.RandomFlip("horizontal")
+def solved_head(W, b, mean, deviation):
+    """Find V and c from the scores of the unit vectors and of 0."""
+    scale = np.where(deviation == 0, 1, deviation)
+
+    def scores(f):
+        return (f - mean) / scale @ W + b
+
+    c = scores(np.zeros(len(mean)))
+    return scores(np.eye(len(mean))) - c, c
 
 
-def augmenting(*parts):
-    return lambda: keras.Sequential(list(parts))
+def diagonal_head(W, b, mean, deviation):
+    V = np.diag(1 / np.where(deviation == 0, 1, deviation)) @ W
+    return [V.astype("float32"), (b - mean @ V).astype("float32")]
 
 
-def turn(factor=0.05, mode="nearest", **options):
-    return layers.RandomRotation(factor, fill_mode=mode, **options)
+def head_of_epsilon(W, b, mean, deviation):
+    V = W / (deviation[:, None] + 1e-3)
+    return V, b - mean @ V
 
 
-def zoom(*factors, mode="nearest", **options):
-    return layers.RandomZoom(*(factors or (0.15,)), fill_mode=mode, **options)
+def mixup_by_loop(x, y, partner, weight, classes):
+    photos, labels = np.zeros(x.shape), np.zeros((len(y), classes))
+    for i, (j, w) in enumerate(zip(partner, weight, strict=True)):
+        photos[i] = w * x[i] + (1 - w) * x[j]
+        labels[i, y[i]] += w
+        labels[i, y[j]] += 1 - w
+    return photos, labels
 
 
-def augmentation_functional():
-    x = inputs = keras.Input((None, None, 3))
-    return keras.Model(inputs, FLIP(zoom()(turn(0.04)(x))))
+def mixup_by_keras(x, y, partner, weight, classes):
+    one_hot = keras.utils.to_categorical(y, classes)
+    w, x = weight.astype("float32"), x.astype("float32")
+    w4 = w[:, None, None, None]
+    return w4 * x + (1 - w4) * x[partner], (w * one_hot.T + (1 - w) * one_hot[partner].T).T
+
+
+def mixup_of_integers(x, y, partner, weight, classes):
+    photos, labels = mixup_by_loop(x, y, partner, weight, classes)
+    return photos.astype(x.dtype), labels
+
+
+def mixup_assigned(x, y, partner, weight, classes):
+    """Lose a share where a photo has a partner of its own class."""
+    photos, labels = mixup_by_loop(x, y, partner, weight, classes)
+    labels = np.zeros_like(labels)
+    labels[np.arange(len(y)), y] = weight
+    labels[np.arange(len(y)), y[partner]] = 1 - weight
+    return photos, labels
 
 
 def tune(choose, prepare=lambda model: setattr(model, "trainable", True)):
@@ -169,45 +204,47 @@ def tune_a_view(model, prefixes):
     return keras.Model(tuned.inputs, tuned.outputs)
 
 
-def cam(finish=lambda heat: np.maximum(0, heat) / max(np.maximum(0, heat).max(), 1e-9)):
-    """Return an answer that scales the heat map by ``finish``."""
+def hires(finish=None, combine=lambda maps, gradient: maps * gradient):
+    """Return an answer that combines maps and gradient, and scales the sums by ``finish``."""
 
-    def grad_cam(model, image, c):
+    def hires_cam(model, images, classes):
         with tf.GradientTape() as tape:
-            maps, scores = model(image[None])
-            target = scores[0, c]
-        alpha = tape.gradient(target, maps)[0].numpy().mean(axis=(0, 1))
-        return finish(maps[0].numpy() @ alpha)
+            maps, scores = model(images)
+            total = tf.reduce_sum(tf.gather(scores, classes, batch_dims=1))
+        heat = combine(maps, tape.gradient(total, maps)).numpy().sum(axis=-1)
+        return (finish or over_maximum)(heat)
 
-    return grad_cam
-
-
-def cam_after_the_block(model, image, c):
-    with tf.GradientTape() as tape:
-        maps, scores = model(image[None])
-    return tape.gradient(scores[0, c], maps).numpy()
+    return hires_cam
 
 
-def cam_by_ops(model, image, c):
-    ops = keras.ops
-    x = ops.convert_to_tensor(image[None])
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        maps, scores = model(x, training=False)
-        target = ops.sum(scores[:, c])
-    alpha = ops.mean(tape.gradient(target, maps), axis=(1, 2))
-    heat = ops.relu(ops.einsum("nhwk,nk->hw", maps, alpha))
-    return ops.convert_to_numpy(heat / ops.maximum(ops.max(heat), 1e-12))
-
-
-def stretched(heat):
+def over_maximum(heat):
     heat = np.maximum(0, heat)
-    return (heat - heat.min()) / max(np.ptp(heat), 1e-9)
+    return np.array([one / (one.max() or 1) for one in heat])
 
 
 def over_maximum_and_epsilon(heat):
     heat = np.maximum(0, heat)
-    return heat / (heat.max() + keras.backend.epsilon())
+    return heat / (heat.max(axis=(1, 2), keepdims=True) + keras.backend.epsilon())
+
+
+def hires_one_by_one(model, images, classes):
+    maps = []
+    for image, c in zip(images, classes, strict=True):
+        with tf.GradientTape() as tape:
+            a, scores = model(image[None], training=False)
+            score = scores[0, c]
+        maps.append(np.maximum(0, np.einsum("hwk,hwk->hw", tape.gradient(score, a)[0], a[0])))
+    return np.array([heat / max(heat.max(), 1e-9) for heat in maps])
+
+
+def hires_after_the_block(model, images, classes):
+    with tf.GradientTape() as tape:
+        maps, scores = model(images)
+    return tape.gradient(scores[0, classes[0]], maps).numpy()
+
+
+def hires_of_the_first(model, images, classes):
+    return hires_one_by_one(model, images[:1], classes[:1])
 
 
 ANSWERS = {
@@ -222,90 +259,61 @@ ANSWERS = {
         ],
         right=[top_by_loop, top_by_end],
     ),
-    "features": Answers(
+    "nearest_mean": Answers(
         wrong=[
-            (features_in_place, "changes its argument"),
-            (lambda m, x: features_called(m, x)[1:], "what should axis 0 count?"),
-            (lambda m, x: m(prepared(x)), "expected a NumPy array"),
-            (lambda m, x: features_called(m, x).tolist(), "np.array one of a list"),
+            (means_of_negative_labels, "which ones are there?"),
+            (lambda train, y, test: means_by_loop(train, y, test).tolist(), "expected an array"),
+            (lambda train, y, test: means_by_loop(train, y, test)[0], "expected shape"),
+            (lambda train, y, test: means_by_loop(test, y, test), "IndexError"),
         ],
-        right=[features_called, features_by_layer],
+        right=[means_by_loop, means_by_sklearn, means_by_products],
     ),
-    "standardise": Answers(
+    "left_out": Answers(
         wrong=[
-            (lambda a, b: scale(a, b, a.mean(axis=0), np.where(a.any(axis=0), a.std(axis=0), 1)), "is 3 in"),
+            (left_out_in_place, "changes its argument"),
+            (without(lambda n: (n / (n - 1)) ** 2, single=np.nan), "not finite"),
+            (without(lambda n: (n / (n - 1)) ** 2, single=0.0), "no mean without it"),
+            (without(lambda n: 1 + 1 / n), "expected 9"),
             (
-                lambda a, b: map(np.nan_to_num, scale(a, b, a.mean(axis=0), a.std(axis=0))),
-                "expected 2 values",
+                lambda d, y: without(lambda n: (n / (n - 1)) ** 2)(d, y)[np.arange(len(y)), y],
+                "expected shape",
             ),
-            (lambda a, b: [np.nan_to_num(x) for x in scale(a, b, a.mean(axis=0), a.std(axis=0))], "1.8e+308"),
-            (lambda a, b: sklearn_scaled(a, b)[0], "a tuple is wanted"),
         ],
-        right=[sklearn_scaled, scaled_with_epsilon, scaled_by_keras],
+        right=[without(lambda n: (n / (n - 1)) ** 2), left_out_by_mask],
     ),
-    "wilson": Answers(
+    "cross_validated": Answers(
         wrong=[
-            (lambda k, n, z=1.96: k / n, "expected 2 values"),
-            (lambda k, n, z=1.96: tuple(round(end, 2) for end in wilson_by_counts(k, n, z)), "0.29."),
-            (lambda k, n, z=1.96: tuple(100 * end for end in wilson_by_counts(k, n, z)), "100 times"),
-        ],
-        right=[wilson_by_counts, wilson_by_roots, lambda *case: np.array(wilson_by_counts(*case))],
-    ),
-    "few_per_class": Answers(
-        wrong=[
-            (lambda y, k, rng: rng.permutation(len(y))[:k], "k examples in all"),
-            (lambda y, k, rng: rng.permutation(len(y))[: 4 * k], "each class by itself"),
-            (few_of(lambda members, k, rng: members[:k]), "random members of each class"),
-            (few_of(lambda members, k, rng: members[: k + 1][-k:]), "use the rng that is given"),
-            (few_of(lambda members, k, rng: rng.choice(members, k)), "without replacement"),
-            (few_of(lambda members, k, rng: np.random.permutation(members)[:k]), "draw everything from rng"),
-            (lambda y, k, rng: few_by_permutation(y, k, np.random.default_rng(1)), "the rng that is given"),
-            (few_of(lambda members, k, rng: rng.choice(members, k, replace=False)), "ValueError"),
-            (few_of(lambda members, k, rng: rng.permutation(len(members))[:k]), "example twice"),
+            (folds(by_training, lambda f, y, train, k: np.arange(k)), "at index"),
+            (folds(by_training, best_of_training, gather=list), "expected an array"),
+            (folds(lambda f, train, test: f, best_of_training), "at index"),
             (
-                few_of(lambda members, k, rng: rng.permutation(members)[: min(k, 4)]),
-                "comes 4 times, expected 6",
+                lambda f, y, fold, k: np.mean(folds(by_training, best_of_training)(f, y, fold, k) == y),
+                "one number",
             ),
-            (few_of(lambda members, k, rng: rng.permutation(members)[:k], lambda y: range(5)), "which ones"),
-            (few_of(lambda m, k, rng: rng.permutation(m)[:k], lambda y: range(max(y) + 1)), "which ones"),
-            (lambda y, k, rng: y[few_by_permutation(y, k, rng)], "are these labels?"),
-            (lambda y, k, rng: [few_by_permutation(y, k, rng)], "one list of integers"),
-            (lambda y, k, rng: rng.shuffle(y) or few_by_permutation(y, k, rng), "changes its argument"),
-            (lambda y, k, rng: None, "return statement"),
-        ],
-        right=[few_by_permutation, few_by_loop],
-    ),
-    "augmentation": Answers(
-        wrong=[
-            (augmenting(layers.RandomFlip(), turn(), zoom()), "upside down"),
-            (augmenting(FLIP, turn(0.5), zoom()), "upside down"),
-            (lambda: augmenting(FLIP, turn(18), zoom())(), "ValueError"),
-            (augmenting(FLIP, turn(mode="constant"), zoom()), "fill_mode"),
-            (augmenting(FLIP, turn(), zoom(mode="constant", fill_value=0.0)), "fill_mode"),
-            (augmenting(FLIP, turn(mode="wrap"), zoom(mode="wrap")), "lower edge also comes in"),
-            (augmenting(FLIP, turn(), zoom(), layers.RandomBrightness(0.2)), "change brightness"),
-            (augmenting(turn(), zoom()), "exchanged left to right"),
-            (augmenting(FLIP, turn()), "nothing zooms"),
-            (augmenting(FLIP, zoom()), "for turning"),
-            (augmenting(FLIP, turn(0.018), zoom()), "is its factor large enough"),
-            (augmenting(FLIP, turn((0, 0.05)), zoom()), "to either side"),
-            (augmenting(FLIP, turn(), zoom((-0.15, 0.0))), "zoom in and out"),
-            (augmenting(FLIP, turn(), zoom((0.0, 0.15))), "zoom in and out"),
-            (augmenting(FLIP, turn(), zoom(0.6)), "15 % is enough"),
-            (augmenting(FLIP, turn(), zoom(0.15, 0.0)), "by the same factor"),
-            (augmenting(FLIP, turn(), zoom((-0.15, 0.15), (-0.3, 0.3))), "by the same factor"),
-            (augmenting(FLIP, layers.Rescaling(1 / 255)), "outside of training"),
-            (augmenting(FLIP, layers.RandomCrop(30, 30)), "has the size of the image"),
-            (augmenting(layers.Identity()), "nothing changes"),
-            (augmenting(), "ValueError"),
-            (lambda: [FLIP], "one layer of a list"),
-            (lambda: None, "return statement"),
         ],
         right=[
-            augmenting(FLIP, turn(), zoom()),
-            augmenting(zoom(mode="constant", fill_value=255.0), FLIP, turn(mode="reflect")),
-            augmentation_functional,
+            folds(by_training, best_of_training),
+            folds(by_training, best_of_scaled, classify=means_by_loop),
         ],
+    ),
+    "plain_head": Answers(
+        wrong=[
+            (head_of_epsilon, "found [[0.9995"),
+            (lambda W, b, mean, deviation: solved_head(W, b, mean, deviation)[0], "a tuple is wanted"),
+            (lambda W, b, mean, deviation: solved_head(W, b, mean, np.sqrt(deviation)), "expected"),
+        ],
+        right=[solved_head, diagonal_head],
+    ),
+    "mixup": Answers(
+        wrong=[
+            (mixup_of_integers, "made of integers"),
+            (mixup_assigned, "found"),
+            (
+                lambda x, y, partner, weight, classes: mixup_by_loop(x, y, partner, weight, classes)[0],
+                "2 values",
+            ),
+        ],
+        right=[mixup_by_loop, mixup_by_keras],
     ),
     "fine_tunable": Answers(
         wrong=[
@@ -326,50 +334,39 @@ ANSWERS = {
         ],
         right=[tune(is_right), tune_step_by_step, tune_a_view],
     ),
-    "grad_cam": Answers(
+    "hires_cam": Answers(
         wrong=[
-            (cam_after_the_block, "is all computed inside the tape"),
-            (cam(finish=stretched), "need not become 0"),
-            (
-                cam(finish=lambda heat: np.maximum(0, heat) / np.maximum(0, heat).max()),
-                "nothing to divide by",
-            ),
-            (cam(finish=lambda heat: tf.constant(np.maximum(0, heat))), "expected a NumPy array"),
+            (hires_after_the_block, "is all computed inside the tape"),
+            (hires_of_the_first, "what should axis 0 count?"),
+            (hires(lambda heat: over_maximum(heat)[..., None]), "axis of length 1"),
+            (hires(lambda heat: tf.constant(over_maximum(heat))), "expected a NumPy array"),
+            (hires(lambda heat: np.maximum(0, heat) / np.maximum(0, heat).max()), "its own maximum"),
+            (hires(combine=lambda maps, gradient: maps * tf.nn.relu(gradient)), "at index"),
+            (hires(lambda heat: over_maximum(heat) * 255), "255 times"),
         ],
-        right=[cam(), cam(finish=over_maximum_and_epsilon), cam_by_ops],
+        right=[hires(), hires(over_maximum_and_epsilon), hires_one_by_one],
     ),
 }
 
 test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(transfer_learning, ANSWERS)
 
 
-def test_the_interval_is_that_of_scipy():
-    from scipy.stats import binomtest
+def test_left_out_distances_are_those_to_the_means_without_the_photo():
+    rng = np.random.default_rng(1)
+    f, y = rng.normal(size=(12, 5)), np.array([0, 1, 2] * 4)
+    means = np.array([f[y == c].mean(axis=0) for c in range(3)])
+    found = transfer_learning.left_out.reference(((f[:, None] - means) ** 2).sum(axis=-1), y)
+    for i in range(12):
+        others = np.arange(12) != i
+        own = f[others][y[others] == y[i]].mean(axis=0)
+        np.testing.assert_allclose(found[i, y[i]], ((f[i] - own) ** 2).sum())
 
-    for correct, n in [(63, 65), (44, 65), (0, 5), (5, 5)]:
-        theirs = binomtest(correct, n).proportion_ci(0.95, method="wilson")
-        ours = transfer_learning.wilson.reference(correct, n, 1.959963984540054)
-        np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
-
-def test_grad_cam_of_a_linear_head_is_its_weights_times_the_maps():
-    model = transfer_learning._classifier(linear=True)
-    image = transfer_learning._IMAGE
-    maps = np.asarray(model(image[None])[0])[0]
-    weights = np.asarray(model.layers[-1].kernel)
+def test_hires_cam_of_a_linear_head_is_grad_cam():
+    model, images = transfer_learning._classifier(linear=True), transfer_learning._IMAGES
+    maps, weights = np.asarray(model(images)[0]), np.asarray(model.layers[-1].kernel)
     for c in (1, 2):
-        heat = np.maximum(0, maps @ weights[:, c])
+        heat = over_maximum(maps @ weights[:, c])
         np.testing.assert_allclose(
-            transfer_learning.grad_cam.reference(model, image, c), heat / heat.max(), atol=1e-5
+            transfer_learning.hires_cam.reference(model, images, [c] * 3), heat, atol=1e-5
         )
-
-
-def test_features_of_the_network_that_ships_are_those_of_its_pool():
-    from nnlabs import pretrained
-
-    photos = np.random.default_rng(1).integers(0, 256, size=(2, 64, 64, 3), dtype=np.uint8)
-    whole = pretrained.efficientnet_lite0(input_shape=(64, 64, 3))
-    trunk = pretrained.efficientnet_lite0(include_top=False, input_shape=(64, 64, 3))
-    pool = keras.Model(whole.input, whole.get_layer("pool").output)
-    theirs = pool.predict(pretrained.preprocess(photos), verbose=0)
-    np.testing.assert_allclose(transfer_learning.features.reference(trunk, photos), theirs, atol=1e-4)
