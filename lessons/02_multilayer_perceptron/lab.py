@@ -357,7 +357,7 @@ to_keras = check.to_keras(to_keras)
 # %%
 expected = forward(X, parameters, [relu, relu, softmax])[-1]
 difference = np.abs(ops.convert_to_numpy(to_keras(parameters)(X)) - expected).max()
-runtime.result("lab_numpy_keras_difference", difference, at_most=1e-5)
+runtime.result("lab_numpy_keras_difference", difference, at_most=1e-6)
 
 # %% [markdown]
 # ## 7. Sequences of different lengths
