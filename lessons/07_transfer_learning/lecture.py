@@ -727,7 +727,7 @@ if budget.name != "smoke":
 #   photos of the training before, so there was little left to learn from them.
 # - *High rate.* The first steps carry the weights far away from where a million photos had put them, and
 #   the loss is hundreds of times higher. Then the tail learns anew, from 80 photos. It comes back most of the
-#   way; where it ends differs from fold to fold, and from run to run.
+#   way; where it ends differs from fold to fold.
 # - *BatchNorm in training mode.* The damage is in the loss: the first one is many times higher, although the
 #   weights are the same, because with the statistics of 16 photos the tail computes other features than those
 #   that the head knows. In the accuracy there is no damage that we can see: a photo or two of 98, up or down,
