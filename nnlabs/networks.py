@@ -46,19 +46,25 @@ def lenet() -> keras.Model:
     return model
 
 
-def convolutional_generator(inputs: int, loudness: list[float] | None = None) -> keras.Model:
-    """Return the generator of lessons 11 and 12, untrained: ``(n, inputs)`` to images ``(n, 28, 28, 1)``.
+def _normals(n: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(n, 16))
 
-    ``loudness`` is what each input is multiplied with.
+
+def gan(
+    normals: Callable[[int, np.random.Generator], np.ndarray] = _normals,
+) -> Callable[[int, np.random.Generator], np.ndarray]:
+    """Return lesson 11's generator, trained: ``draw(n, rng)`` gives n digits, shape ``(n, 28, 28, 1)``.
+
+    Its input is 16 numbers, ``normals(n, rng)`` of shape ``(n, 16)``, and one of ten categories, as a vector
+    with one 4.
     """
     import keras
     from keras import layers
 
     kernel = {"kernel_size": 4, "strides": 2, "padding": "same"}
-    return keras.Sequential(
+    model = keras.Sequential(
         [
-            keras.Input((inputs,)),
-            *([layers.Rescaling(loudness)] if loudness else []),
+            keras.Input((26,)),
             layers.Dense(7 * 7 * 32, use_bias=False),
             layers.BatchNormalization(),
             layers.ReLU(),
@@ -69,19 +75,11 @@ def convolutional_generator(inputs: int, loudness: list[float] | None = None) ->
             layers.Conv2DTranspose(1, activation="sigmoid", **kernel),
         ]
     )
-
-
-def gan() -> Callable[[int, np.random.Generator], np.ndarray]:
-    """Return lesson 11's generator, trained: ``draw(n, rng)`` gives n digits, shape ``(n, 28, 28, 1)``.
-
-    Its input is 16 normal numbers and one of ten categories, as a vector with one 4.
-    """
-    model = convolutional_generator(26)
     load_weights(model, "gan")
 
     def draw(n: int, rng: np.random.Generator) -> np.ndarray:
         kinds = 4.0 * np.eye(10)[rng.integers(10, size=n)]
-        z = np.concatenate([rng.normal(size=(n, 16)), kinds], axis=1)
+        z = np.concatenate([normals(n, rng), kinds], axis=1)
         return model.predict(z.astype("float32"), batch_size=500, verbose=0)
 
     return draw

@@ -32,22 +32,24 @@ def digest(notebook: NotebookNode) -> str:
     """
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     code = "\n".join(cells)
+    reached = _reached(code)
     lock = (course.ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8").splitlines()
     parts = [
         *cells,
-        *sorted(repr(_plain(statement)) for statement in _reached(code)),
-        *data_files(code),
+        *sorted(repr(_plain(statement)) for statement in reached),
+        *_named_files([_parse(code), *reached]),
         *(line for line in lock if re.split("[=; ]", line)[0] in NUMERIC_PACKAGES),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def data_files(code: str) -> list[str]:
-    """Return the lines of ``data/SHA256SUMS`` for the files, or the folders ``name/``, that ``code`` reaches.
+    """Return the lines of ``data/SHA256SUMS`` for what ``code``, or what it reaches in the helper, names."""
+    return _named_files([_parse(code), *_reached(code)])
 
-    It reaches what it names, or what it reaches in the helper names.
-    """
-    trees = [_parse(code), *_reached(code)]
+
+def _named_files(trees: list[ast.AST]) -> list[str]:
+    """Return the lines of ``data/SHA256SUMS`` for the files, or folders ``name/``, that the trees name."""
     named = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     folders = tuple(text for text in named if isinstance(text, str) and text.endswith("/"))
     sums = (course.ROOT / "data" / "SHA256SUMS").read_text(encoding="utf-8")

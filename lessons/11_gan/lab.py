@@ -621,19 +621,9 @@ truncated_normal = check.truncated_normal(truncated_normal)
 
 
 # %%
-model = networks.convolutional_generator(26)
-networks.load_weights(model, "gan")
-
-
 def truncated(limit):
     """Return a function draw(n, rng) that gives n digits from truncated noise."""
-
-    def draw(n, rng):
-        kinds = 4.0 * np.eye(10)[rng.integers(10, size=n)]
-        z = np.concatenate([truncated_normal(n, 16, limit, rng), kinds], axis=1)
-        return model.predict(z.astype("float32"), batch_size=500, verbose=0)
-
-    return draw
+    return networks.gan(lambda n, rng: truncated_normal(n, 16, limit, rng))
 
 
 # %%
