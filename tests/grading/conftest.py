@@ -2,17 +2,15 @@
 
 import sys
 import time
-
-import pytest
-
-for module in ("psutil", "pebble", "nbgrader"):
-    pytest.importorskip(module, reason=f"{module} is not in this environment")
-if sys.platform == "win32":
-    collect_ignore_glob = ["test_*.py"]
+from importlib.util import find_spec
 
 import psutil
+import pytest
 
 from grading import sandbox
+
+if sys.platform == "win32" or not (find_spec("pebble") and find_spec("nbgrader")):
+    collect_ignore_glob = ["test_*.py"]  # an environment that does not grade, such as Colab's
 
 HAS_BUBBLEWRAP = sandbox.works(sandbox.Sandbox("bubblewrap"))
 needs_bubblewrap = pytest.mark.skipif(not HAS_BUBBLEWRAP, reason="bubblewrap does not work here")
