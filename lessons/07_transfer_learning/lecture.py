@@ -1,15 +1,16 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1.5, cpu: 5}
+#     minutes: {smoke: 0.6, cpu: 4}
 # ---
 
 # %% [markdown]
 # # Transfer learning
 #
-# You have 98 photos, and want a network that sorts such photos into four classes. From scratch it gets about
-# two of three right. With a network that has learned from more than a million other photos it gets nearly all
-# of them right, after a few seconds of training on a laptop. Many image classifiers are made in this way.
+# You have 98 photos, and want a network that sorts such photos into four classes. A small network trained on
+# them alone gets about six of ten right. With a network that has learned from more than a million other
+# photos nearly all are right, after a few seconds of training on a laptop. Many image classifiers are made in
+# this way.
 #
 # **You need** lessons 04 to 06: validation, convolution, batch normalisation and depthwise-separable
 # convolution. Symbols are those of the table of [notation](01_neurons.ipynb#Notation).
@@ -153,7 +154,7 @@ plots.show("Eight photos, each with ImageNet's most probable class and its proba
 
 # %% [markdown]
 # **Look at** which answers are useful to us. An exact kind of duck is more than we need: "bird" would do. For
-# other things, such as most flowers and some fruits, ImageNet has no class, and the answer is something that
+# other things, such as most flowers and an onion, ImageNet has no class, and the answer is something that
 # looks a little like it. We cannot take these answers as they are. But a network that tells some sixty kinds
 # of birds apart must have computed, in the layers before the answer, much of what makes a bird.
 
@@ -162,7 +163,8 @@ plots.show("Eight photos, each with ImageNet's most probable class and its proba
 #
 # First the simple way: a small CNN as in lesson 05, trained on our photos only. It sees them at
 # $80 \times 80$ pixels, means of $2 \times 2$. This is a handicap: the pretrained network gets
-# $160 \times 160$. It makes the training four times shorter.
+# $160 \times 160$. We accept it, since there is only a quarter of the work to do.
+# Nor shall we tune anything of it: rate and number of epochs are a first guess.
 
 
 # %%
@@ -187,7 +189,10 @@ def small_cnn(classes, *first, shape=(80, 80, 3)):
     return model
 
 
-def train(model, x, y, *, epochs, rate=1e-3, batch_size=16, **more):
+default_batch = budget.pick(smoke=100, cpu=16)
+
+
+def train(model, x, y, *, epochs, rate=1e-3, batch_size=default_batch, **more):
     """Compile and fit. XLA would take longer to compile than our short trainings take without it."""
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate=rate),
@@ -241,10 +246,10 @@ scratch_epochs = budget.pick(smoke=1, cpu=30)
 known = []  # the share of its own training photos that each network answers right
 
 
-def from_scratch(x, y, seed):
+def from_scratch(x, y, seed, epochs=scratch_epochs):
     keras.utils.set_random_seed(seed)
     model = small_cnn(len(class_names))
-    train(model, x, y, epochs=scratch_epochs)
+    train(model, x, y, epochs=epochs)
     known.append(np.mean(answer(model, x) == y))
     return lambda images: answer(model, images)
 
@@ -253,12 +258,15 @@ cross_validate("from scratch", from_scratch, small_train)
 print(f"on the photos that they were trained on: {np.mean(known):.3f}")
 
 # %% [markdown]
-# The photos of the training are nearly all right, of new ones every third or fourth is wrong. The networks
-# have learned these photos, not what a bird is. Guessing "mammal" each time would give:
+# All photos of the training are right, of new ones about four in ten are wrong. The networks have learned
+# these photos, not what a bird is. Guessing "mammal" each time would give:
 
 # %%
 # NBVAL_CHECK_OUTPUT
 print(f"{np.mean(y_train == class_names.index('mammal')):.3f}")
+if budget.name != "smoke":
+    assert np.mean(known) > 0.98
+    assert 0.5 < np.mean(answers["from scratch"] == y_train) < 0.7
 
 # %% [markdown]
 # ## 4. What is an accuracy on 65 photos worth?
@@ -273,7 +281,8 @@ print(f"{np.mean(y_train == class_names.index('mammal')):.3f}")
 # NBVAL_CHECK_OUTPUT
 n = len(y_test)
 for p in (0.5, 0.7, 0.95):
-    print(f"p = {p:.2f}: standard deviation {np.sqrt(p * (1 - p) / n):.3f}")
+    deviation = np.sqrt(p * (1 - p) / n)
+    print(f"p = {p:.2f}: standard deviation {deviation:.3f}, 1.96 of them {1.96 * deviation:.3f}")
 
 # %% [markdown]
 # For which $p$ would our $\hat p$ be no surprise? Those with $|\hat p - p| \le z \sqrt{p (1 - p) / n}$, where
@@ -308,9 +317,9 @@ for right in (45, 63, 65):
 # %% [markdown]
 # More than twenty percentage points for 45, ten for 63! Even 65 of 65 only says that $p$ is above 0.94. So
 # few photos show the large differences of this lesson, and cannot show the small ones. Cross-validation has
-# 98 answers, and they do not come from one network: five networks, each trained with a little less than all
-# photos, share three quarters of their training. The interval is then a rule of thumb (Bengio & Grandvalet,
-# 2004, prove that no exact one can be had from one cross-validation).
+# 98 answers, and they do not come from one network: there are five networks, each trained with four fifths of
+# the photos, and any two of them share three quarters of their training. The interval is then a rule of thumb
+# (Bengio & Grandvalet, 2004, prove that no exact one can be had from one cross-validation).
 
 # %% [markdown]
 # ## 5. Features, computed once
@@ -391,8 +400,20 @@ cross_validate("nearest neighbour, pixels", nearest, spaces["raw pixels"], repea
 cross_validate("nearest neighbour, features", nearest, features_train, repeats)
 
 # %% [markdown]
-# It beats the CNN from scratch by far, so most of the work was done when the network learned ImageNet. What
-# remains for us is small: a head that weighs the features.
+# It beats the CNN from scratch by far. Is it ImageNet that did the work, or would any such network make good
+# features? The same network with random weights tells:
+
+# %%
+random_network = pretrained.efficientnet_lite0(input_shape=(160, 160, 3), weights=None)
+random_features = compute(trunk_of(random_network), x_train)[1][-1]
+cross_validate("nearest neighbour, random network", nearest, random_features, repeats)
+if budget.name != "smoke":
+    right = {method: np.mean(found == y_train) for method, found in answers.items()}
+    assert right["nearest neighbour, random network"] < right["nearest neighbour, features"] - 0.1
+
+# %% [markdown]
+# With random weights the features are no better than the pixels. So most of the work was done when the
+# network learned ImageNet. What remains for us is small: a head that weighs the features.
 #
 # ### The head
 #
@@ -485,6 +506,8 @@ cross_validate("head, random start", head_of(initial="glorot_uniform"), features
 cross_validate("head", head_of(), features_train)
 
 # %% [markdown]
+# The zero start is better by about ten percentage points. Section 10 asks whether this is more than chance.
+#
 # The head is what statistics calls **multinomial logistic regression**, and scikit-learn has it. Its
 # algorithm runs to the minimum of a penalised loss and has no seed; `C` is one over the strength of the
 # penalty. `make_pipeline` keeps scaling and head together, so that the scaling cannot see photos of the
@@ -505,7 +528,7 @@ for C in (0.001, 0.01, 1.0):
     cross_validate(f"logistic regression, C = {C:g}", regression(C), features_train, repeats)
 
 # %% [markdown]
-# The penalty matters little here. From two of three to nearly all, in seconds of training.
+# The penalty matters little here. From six of ten to nearly all, in seconds of training.
 
 # %% [markdown]
 # ## 6. Which layer's features?
@@ -521,7 +544,7 @@ mnist = data.mnist()
 rng = np.random.default_rng(1)
 order = rng.permutation(len(mnist.y_train))
 seeds = budget.pick(smoke=[1], cpu=[1, 2, 3])
-each, many = budget.pick(smoke=(4, 50), cpu=(10, 1000))
+each, many = budget.pick(smoke=(2, 20), cpu=(10, 1000))
 
 
 def as_photos(digits):
@@ -544,8 +567,8 @@ _, stations_valid = compute(digit_trunk, as_photos(mnist.x_train[valid]))
 print("digits", as_photos(mnist.x_train[few[:2]]).shape, "features", stations_few[-1].shape)
 
 # %% [markdown]
-# A logistic regression on the features of each station. **Before you run the next cell, draw** the two curves
-# that you expect, for photos and for digits, from the first block to the last.
+# A logistic regression on the features of each station, with `C = 0.1` everywhere. **Before you run the next
+# cell, draw** the two curves that you expect, for photos and for digits, from the first block to the last.
 
 # %%
 depth = {"photos, cross-validated": [], "digits, on validation digits": []}
@@ -561,26 +584,29 @@ figure, ax = plt.subplots(figsize=(6.4, 3.4))
 for i, (name, values) in enumerate(depth.items()):
     ax.plot(values, plots.MARKERS[i] + plots.LINES[i], label=name)
     print(f"{name:29}", np.round(values, 2))
+print("number of features           ", [f.shape[1] for f in stations_train])
 ticks = [name.split("_")[1] for name in stations[:-1]] + ["last"]
 ax.set(xticks=range(len(stations)), xticklabels=ticks, ylabel="accuracy", ylim=(0.3, 1))
 ax.set_xlabel("features of block number")
 ax.legend(loc="lower right")
 plots.show(
-    "Accuracy of a logistic regression against the block whose features it gets. For photos it rises up to "
-    "block 12 and stays high; for digits it is highest in the middle, near block 10, and falls after it."
+    "Accuracy of a logistic regression against the block whose features it gets. For photos it rises, with a "
+    "small dip, up to block 12 and stays high; for digits it is highest in the middle, near block 10, and "
+    "falls after it."
 )
 
 # %%
 best = int(np.argmax(depth["digits, on validation digits"]))
 if budget.name != "smoke":
-    assert depth["digits, on validation digits"][best] > depth["digits, on validation digits"][-1] + 0.05
+    assert depth["digits, on validation digits"][best] > depth["digits, on validation digits"][-1] + 0.1
     assert max(depth["photos, cross-validated"]) - depth["photos, cross-validated"][-1] < 0.05
 
 # %% [markdown]
-# **Look at** the right half. For photos the late layers are as good as any: what tells ImageNet's classes
-# apart tells ours apart too. For digits the middle of the network is better than its end, by more than ten
-# percentage points. A guess: the last blocks keep what tells animals and things apart, and lose what tells
-# a 3 from an 8. Then for digits the last blocks should learn something else.
+# **Look at** the right half. (In the left half a later block also has more features, so its rise says
+# little.) For photos the late layers are as good as any: what tells ImageNet's classes apart tells ours apart
+# too. For digits the middle of the network is better than its end, by more than ten percentage points,
+# although the end has ten times as many features. A guess: the last blocks keep what tells animals and things
+# apart, and lose what tells a 3 from an 8. For digits we shall cut them off.
 #
 # ## 7. Fine-tuning
 #
@@ -632,6 +658,7 @@ for training in (False, True):
         p_bird[training, name] = float(head(features)[0, class_names.index("bird")])
         print(f"training={training!s:5} {name:12} probability of bird: {p_bird[training, name]:.3f}")
 tail.set_weights(tail_weights)  # in training mode each pass has moved the memory
+assert np.array_equal(answer(head, features_train), y_train) or budget.name == "smoke"
 assert np.ptp([p for (training, _), p in p_bird.items() if not training]) < 1e-4
 assert np.ptp([p for (training, _), p in p_bird.items() if training]) > 1e-2
 
@@ -662,8 +689,9 @@ def fine_tune(tail, weights, head, x, y, seed, *, batchnorm=False, **options):
 
 # %% [markdown]
 # Three ways. Two of them go against the advice: a rate that is 100 times higher, and BatchNorm in training
-# mode. **Before you run the next cell, what do you expect** of each? (Each is a cross-validation: the curves
-# show the loss on the photos of the training, and the accuracy on the fold that is tested.)
+# mode. **Before you run the next cell, what do you expect** of each? (Each is a cross-validation. The losses
+# of the training cannot be compared, as two ways compute them in one mode and one in the other. So the curves
+# show loss and accuracy on the fold that is tested, always in inference mode.)
 
 # %%
 tuning_epochs = budget.pick(smoke=1, cpu=8)
@@ -675,6 +703,7 @@ variants = {
 curves = {method: [] for method in variants}
 
 
+# %%
 def tuned(method):
     def fit(rows, y, seed):
         fold = np.setdiff1d(np.arange(len(y_train)), rows)
@@ -696,42 +725,52 @@ tail.set_weights(tail_weights)
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
+told = []  # for readers who do not see the figure
 for i, (method, histories) in enumerate(curves.items()):
     style = {"color": plots.COLORS[i], "marker": plots.MARKERS[i], "linestyle": plots.LINES[i]}
-    for ax, key in ((left, "loss"), (right, "val_accuracy")):
+    for ax, key in ((left, "val_loss"), (right, "val_accuracy")):
         values = np.array([history[key] for history in histories])
         epochs = np.arange(1, values.shape[1] + 1)
         ax.plot(epochs, values.mean(axis=0), label=method, markersize=4, **style)
         ax.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=plots.COLORS[i], alpha=0.15)
-left.set(title="Loss on the photos of the training", xlabel="epoch", ylabel="cross-entropy", yscale="log")
+    losses = np.mean([history["val_loss"] for history in histories], axis=0)
+    told.append(f"{method} {losses[0]:.2f} to {losses[-1]:.2f}")
+left.set(title="Loss on the tested fold", xlabel="epoch", ylabel="cross-entropy", yscale="log")
 right.set(title="Accuracy on the tested fold", xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
 right.legend(loc="lower right", fontsize=9)
 plots.show(
-    "Left: with the low rate the training loss is small and falls; with 100 times the rate it starts "
-    "hundreds of times higher; with BatchNorm in training mode it starts many times higher and falls slowly. "
+    f"Left: the mean loss on the tested fold, from the first epoch to the last: {', '.join(told)}. "
     "Right: the accuracy with the high rate breaks down and comes back; the two others are flat."
 )
 
 # %%
-first_loss = {method: np.mean([history["loss"][0] for history in runs]) for method, runs in curves.items()}
-print({method: round(float(loss), 3) for method, loss in first_loss.items()})
+first = {}  # method -> losses of the first epoch: on the photos of the training, on the tested fold
+for method, runs in curves.items():
+    first[method] = [np.mean([history[key][0] for history in runs]) for key in ("loss", "val_loss")]
+    print(f"{method:28} training {first[method][0]:7.3f}   tested fold {first[method][1]:7.3f}")
 lowest = np.mean([min(history["val_accuracy"]) for history in curves["fine-tuned, rate × 100"]])
 runtime.result("rate_x100_lowest_accuracy", lowest, at_most=0.8)
 if budget.name != "smoke":
-    assert first_loss["fine-tuned, BatchNorm trains"] > 3 * first_loss["fine-tuned"]
+    assert first["fine-tuned, BatchNorm trains"][0] > 3 * first["fine-tuned"][0]
+    assert first["fine-tuned"][1] < first["fine-tuned, BatchNorm trains"][1] < 2 * first["fine-tuned"][1]
+    factors = np.divide(first["fine-tuned, rate × 100"], first["fine-tuned"])
+    assert factors[0] > 100
+    assert factors[1] > 10
 
 # %% [markdown]
-# **Look at** the three curves. (Texts are for the `cpu` budget.)
+# **Look at** the curves and the losses of the first epoch. (Texts are for the `cpu` budget.)
 #
-# - *Low rate.* The loss falls, the accuracy stays where the features had it. The head was right on all
-#   photos of the training before, so there was little left to learn from them.
-# - *High rate.* The first steps carry the weights far away from where a million photos had put them, and
-#   the loss is hundreds of times higher. Then the tail learns anew, from 80 photos. It comes back most of the
-#   way; where it ends differs from fold to fold.
-# - *BatchNorm in training mode.* The damage is in the loss: the first one is many times higher, although the
-#   weights are the same, because with the statistics of 16 photos the tail computes other features than those
-#   that the head knows. In the accuracy there is no damage that we can see: a photo or two of 98, up or down,
-#   is within chance.
+# - *Low rate.* The loss on the tested fold falls a little, the accuracy stays where the features had it. The
+#   head was right on all photos of the training before, so there was little left to learn from them.
+# - *High rate.* The first steps carry the weights far away from where a million photos had put them: the
+#   loss is more than ten times higher on the tested fold, and hundreds of times on the photos of the
+#   training. Then the tail learns anew, from 80 photos. It comes back most of the way; where it ends differs
+#   from fold to fold.
+# - *BatchNorm in training mode.* The loss of the training begins many times higher, although the weights are
+#   the same: with the statistics of 16 photos the tail computes other features than those that the head
+#   knows. But we use a network in inference mode, and there the tested fold shows little of it: the loss is
+#   somewhat higher than with BatchNorm frozen, and the accuracy the same, or a photo apart. So here the rule
+#   costs nothing, and gains little.
 
 # %% [markdown]
 # ## 8. Data augmentation
@@ -828,13 +867,26 @@ chosen = choices[int(np.argmax(accuracies))]
 print("chosen:", chosen)
 
 # %% [markdown]
-# The rule of section 7 holds here too, although digits are nothing like photos. The rate is higher than for
-# the photos: the tail has farther to go.
+# The frozen features shall have a choice, too, of their penalty:
+
+# %%
+frozen = {}  # C -> accuracy on the validation digits
+for C in (0.01, 0.1, 1.0):
+    found = regression(C)(features_few[4], mnist.y_train[few], 1)(stations_valid[4])
+    frozen[C] = np.mean(found == mnist.y_train[valid])
+    print(f"C = {C:g}: {frozen[C]:.3f}")
+penalty = max(frozen, key=frozen.get)  # the chosen C
+
+# %% [markdown]
+# BatchNorm in inference mode does best here too, by about two percentage points, although digits are nothing
+# like photos. (One seed and a thousand digits are enough to choose by, not to prove a rule.) The rate is
+# higher than for the photos. A guess: the tail has farther to go.
 #
 # Now three seeds, each with a hundred digits of its own, and 1000 digits of the test set, drawn at random.
+# Nothing is chosen by these.
 # What needs no pretrained network comes first: the nearest neighbour, and the small CNN from scratch. For
-# augmentation we make nine changed copies of each digit: ten times as many, and a tenth of the epochs, so
-# that all networks are trained for equally many steps.
+# augmentation we make nine changed copies of each digit: ten times as many, and a tenth of the epochs. So
+# a network takes as many steps with copies as without.
 
 # %%
 rows = rng.choice(len(mnist.y_test), many, replace=False)
@@ -884,13 +936,12 @@ for seed in seeds:
     images, y = as_photos(mnist.x_train[few]), mnist.y_train[few]
     middle, features = compute(digit_trunk, images)
     for method, station in {"features, last": -1, "features, block 10": 4}.items():
-        record(method, regression(0.1)(features[station], y, 0)(test_stations[station]))
+        record(method, regression(penalty)(features[station], y, 0)(test_stations[station]))
     record("fine-tuned", tune_digits(middle, features[4], y, seed, middle_test_digits, **chosen))
     images, y = with_copies(images, y, seed)
     middle, features = compute(digit_trunk, images)
-    record("features, block 10, augmented", regression(0.1)(features[4], y, 0)(test_stations[4]))
-    found = tune_digits(middle, features[4], y, seed, middle_test_digits, steps=2 * steps, **chosen)
-    record("fine-tuned, augmented", found)
+    record("features, block 10, augmented", regression(penalty)(features[4], y, 0)(test_stations[4]))
+    record("fine-tuned, augmented", tune_digits(middle, features[4], y, seed, middle_test_digits, **chosen))
 
 # %%
 for method, right in results.items():
@@ -900,7 +951,9 @@ for method, right in results.items():
 # %% [markdown]
 # What is beyond chance? All methods answer the same digits, so we compare in pairs: of the digits that
 # exactly one of two methods gets right, how many go to the first? If both were equally good, it would be as
-# in throws of a coin. (Section 10 explains this test.)
+# in throws of a coin, and $p$ is the probability of a result as uneven as ours, or more so. (Section 10 has
+# more on this test.) We make 18 of them, six pairs of methods and three seeds, so take only a $p$ below
+# $0.05 / 18 \approx 0.003$ for more than chance.
 
 
 # %%
@@ -910,16 +963,16 @@ def pairs(first, second):
     for a, b in zip(results[first], results[second], strict=True):
         one, other = int(np.sum(a & ~b)), int(np.sum(~a & b))
         values.append(binomtest(one, one + other).pvalue if one + other else 1.0)
-        print(f"{first} / {second}: only the first {one}, only the second {other}, p = {values[-1]:.2g}")
+        print(f"{one:3} only {first}; {other} only {second}; p = {values[-1]:.2g}")
+    print(f"    beyond chance: {sum(value < 0.05 / 18 for value in values)} of {len(values)}")
     return values
 
 
 p_last = pairs("fine-tuned", "features, last")
-p_middle = pairs("fine-tuned", "features, block 10")
 p_scratch = pairs("fine-tuned", "from scratch")
-p_changes = pairs("from scratch, augmented", "from scratch")
-p_frozen = pairs("features, block 10, augmented", "features, block 10")
-p_both = pairs("fine-tuned, augmented", "fine-tuned")
+pairs("fine-tuned", "features, block 10")
+for method in ("features, block 10", "from scratch", "fine-tuned"):
+    pairs(f"{method}, augmented", method)
 
 # %%
 runtime.result("digits_features_accuracy", np.mean(results["features, last"]))
@@ -927,20 +980,21 @@ runtime.result("digits_scratch_accuracy", np.mean(results["from scratch"]))
 runtime.result("digits_fine_tuned_accuracy", np.mean(results["fine-tuned"]), at_least=0.92)
 if budget.name != "smoke":
     means = {method: np.mean(right) for method, right in results.items()}
-    assert max(p_last) < 0.001
+    assert max(p_last + p_scratch) < 0.05 / 18
     assert means["fine-tuned"] > max(means["features, block 10"], means["from scratch"])
 
 # %% [markdown]
-# **Look at** the table and the pairs. (Texts are for the `cpu` budget.) These are 18 tests, so take only a
-# $p$ below $0.05 / 18 \approx 0.003$ for more than chance.
+# **Look at** the table and the pairs. (Texts are for the `cpu` budget.)
 #
-# - ImageNet's *last features* are worth no more for digits than the pixels themselves. Those of *block
-#   10* are as good as a CNN from scratch.
+# - On ImageNet's *last features* the regression is no better for digits than the nearest neighbour in pixels.
+#   On those of *block 10* it is about as good as a CNN from scratch.
 # - *Fine-tuned*, the same blocks are better than frozen: by some four percentage points for the mean of three
 #   seeds, beyond chance for two of them. They are better than the CNN from scratch too, for each seed. Here
-#   fine-tuning pays, and so does the start from ImageNet, although ImageNet has no digits.
-# - *Augmentation* pays from scratch, for each seed. It brings nothing that can be told from chance to the
-#   fine-tuned network, nor, but for one seed, to the frozen features.
+#   fine-tuning pays, although ImageNet has no digits. (How much of it is due to the start, this comparison
+#   does not show. The two differ in more: in architecture and in size of the images; and for the CNN only one
+#   rate was tried.)
+# - *Augmentation* pays from scratch, for each seed. Within equally many steps it brings nothing beyond
+#   chance to the fine-tuned network, nor, but for one seed, to the frozen features.
 #
 # All this is for a hundred digits. With many thousands a CNN from scratch needs no help from photos (lesson
 # 06).
@@ -957,22 +1011,25 @@ for i, (method, found) in enumerate(answers.items()):
     accuracies = (found == y_train).mean(axis=1)
     low, high = wilson(accuracies.mean(), len(y_train))
     print(f"{method:32} {accuracies.mean():.3f}   {low:.3f} to {high:.3f}")
-    trained = "scratch" in method or "pixels" in method
-    ax.plot([low, high], [i, i], color=plots.COLORS[trained], linewidth=2)
-    ax.plot(accuracies.mean(), i, "s" if trained else "o", color=plots.COLORS[trained], markersize=8)
+    alone = any(word in method for word in ("scratch", "pixels", "random network"))  # without ImageNet
+    ax.plot([low, high], [i, i], color=plots.COLORS[alone], linewidth=2)
+    ax.plot(accuracies.mean(), i, "s" if alone else "o", color=plots.COLORS[alone], markersize=8)
     shift = 0.3 + 0.1 * np.arange(len(accuracies))
     ax.plot(accuracies, i + shift, "x", color="black", markersize=4)
 ax.set(yticks=range(len(answers)), yticklabels=answers, xlabel="accuracy in cross-validation, 98 photos")
-ax.set_title("mark: mean, line: 95 % interval, crosses: the repeats")
+ax.set_title(
+    "circles: with ImageNet, squares: without\nline: 95 % interval, crosses: the repeats", fontsize=10
+)
 ax.invert_yaxis()
 plots.show(
-    "Methods with their accuracies in cross-validation and intervals. Nearest neighbour in pixels and the "
-    "network from scratch lie far to the left; nearest neighbour in features and the random start lie "
-    "between; head, logistic regression and fine-tuning lie near 0.96 with intervals that overlap."
+    "Methods with their accuracies in cross-validation and intervals. What has nothing of ImageNet lies far "
+    "to the left: the network from scratch, and the nearest neighbour in pixels and in a random network. The "
+    "nearest neighbour in features, the head with a random start and the fine-tuning with the high rate lie "
+    "near 0.9; head, logistic regression and the other fine-tuning near 0.96, with intervals that overlap."
 )
 
 # %% [markdown]
-# Do intervals that lie apart prove a difference? Nearly always. Do overlapping ones prove that there is none?
+# Do intervals that lie apart show a difference? Nearly always. Do overlapping ones show that there is none?
 # No: both methods answer *the same* photos, and what is hard for one is often hard for the other. So count in
 # pairs. A table of two rows and two columns holds all:
 
@@ -1006,20 +1063,28 @@ tests = {
 p = {}
 for name, pair in tests.items():
     p[name] = compare(*(answers[method][0] for method in pair))
-    print(f"{name}: p = {p[name]:.2g}\n")
+    print(f"{name}: p = {p[name]:.2g}, times four {min(1, 4 * p[name]):.2g}\n")
 
 # %% [markdown]
-# **What is beyond chance?** The features against training from scratch, without any doubt. For the others
-# look at the counts. And these are four comparisons, each of which could be small by chance: to be safe
-# multiply $p$ by four (Bonferroni's correction) before you call it small. Fine-tuned or not: they disagree
-# on so few photos that nothing can be said. To see a difference of 0.95 and 0.97 with a chance of 80 %
-# takes at most some 1,500 photos for each method, $(1.96 + 0.84)^2\,(0.95 \cdot 0.05 + 0.97 \cdot 0.03) /
-# 0.02^2$; fewer if both answer the same photos and disagree on few.
+# **What is beyond chance?** These are four comparisons, each of which could be small by chance. To be safe
+# multiply $p$ by four (Bonferroni's correction) before you call it small.
+#
+# - The features against training from scratch: without any doubt.
+# - The start at zero: it gets most of the photos on which the two heads disagree, and with the factor 4 its
+#   $p$ is near 0.05, the usual limit. It fits the picture of section 5, and is no proof.
+# - The head against the nearest neighbour, fine-tuned or not: too few photos on which they disagree.
+#
+# How many photos would it take to tell 0.95 from 0.97? For a chance of 80 % to see it, where 0.84 is to 80 %
+# (one side) what 1.96 is to 95 % (two sides), at most
 
 # %%
 if budget.name != "smoke":
     assert 4 * p["head, from scratch"] < 0.001
-    assert p["fine-tuned, head"] > 0.05
+    assert min(p_first, p["fine-tuned, head"]) > 0.05
+print(f"{(1.96 + 0.84) ** 2 * (0.95 * 0.05 + 0.97 * 0.03) / (0.97 - 0.95) ** 2:,.0f} photos for each method")
+
+# %% [markdown]
+# It takes fewer if both answer the same photos and disagree on few.
 
 # %% [markdown]
 # ### The test photos, once
@@ -1045,11 +1110,12 @@ runtime.result("features_test_accuracy", accuracy)
 lucky = np.mean(nearest(features_train, y_train, 0)(features_test) == y_test)
 honest = np.mean(answers["nearest neighbour, features"] == y_train)
 print(f"nearest neighbour in feature space: test photos {lucky:.3f}, cross-validation {honest:.3f}")
-assert (lucky > accuracy - 0.02 and honest < cross_validated) or budget.name == "smoke"
+assert (lucky > accuracy and honest < cross_validated - 0.03) or budget.name == "smoke"
 
 # %% [markdown]
-# The nearest neighbour would have won, with 64 of 65 photos: luck of the draw. In three cross-validations it
-# is well below the regression. Whoever tries ten methods on 65 photos and reports the best one reports luck.
+# By the test photos we would have preferred the nearest neighbour, for one photo more. In three
+# cross-validations it is well below the regression. Whoever tries ten methods on 65 photos and reports the
+# best one reports luck, in part.
 #
 # Which test photos are hardest? From here on we take the head in Keras, the same model by another algorithm,
 # as section 12 needs its gradients. Take the probability of the right class minus the largest of the
@@ -1076,9 +1142,28 @@ plots.show(
 #
 # Train with 1, 2, 5 and 10 photos of each class, and answer the rest of the 98. Which photos are drawn
 # matters much, so we draw several times. One method for the whole curve: a logistic regression, with
-# features as they are, as the standard deviation of four photos is a bad estimate. (`C` counts for unscaled
-# features in another way, and was chosen by cross-validation too.) **Before you run the next cells, draw**
-# the two curves that you expect.
+# features as they are, as the standard deviation of four photos is a bad estimate. `C` counts for unscaled
+# features in another way, so it is chosen anew:
+
+
+# %%
+def unscaled(C):
+    model = LogisticRegression(C=C, max_iter=1000)
+    return lambda x, y, seed: model.fit(x, y).predict
+
+
+def right_unscaled(C):
+    return np.mean(answers[f"unscaled, C = {C:g}"] == y_train)
+
+
+penalties = (0.01, 0.1, 1.0, 10.0)
+for C in penalties:
+    cross_validate(f"unscaled, C = {C:g}", unscaled(C), features_train, repeats)
+penalty_unscaled = max(penalties, key=right_unscaled)
+print("chosen:", penalty_unscaled)
+
+# %% [markdown]
+# **Before you run the next cells, draw** the two curves that you expect.
 
 
 # %%
@@ -1088,15 +1173,14 @@ def few_per_class(y, k, rng):
 
 
 def features_with(chosen, others, seed):
-    model = LogisticRegression(C=0.1, max_iter=1000).fit(features_train[chosen], y_train[chosen])
-    return model.score(features_train[others], y_train[others])
+    predict = unscaled(penalty_unscaled)(features_train[chosen], y_train[chosen], seed)
+    return np.mean(predict(features_train[others]) == y_train[others])
 
 
 def scratch_with(chosen, others, seed):
-    again = np.resize(chosen, 80)  # each photo several times: as many steps as with 80 photos
-    return np.mean(
-        from_scratch(small_train[again], y_train[again], seed)(small_train[others]) == y_train[others]
-    )
+    again = np.resize(chosen, 80)  # each photo several times; half the epochs are enough for so few
+    predict = from_scratch(small_train[again], y_train[again], seed, epochs=max(1, scratch_epochs // 2))
+    return np.mean(predict(small_train[others]) == y_train[others])
 
 
 # %%
@@ -1126,7 +1210,7 @@ ax.set_title("bars: one standard deviation over the draws")
 ax.legend(loc="lower right", bbox_to_anchor=(1, 0.2))
 plots.show(
     "Accuracy against the number of training photos of each class, from 1 to 10. The curve of the features "
-    "lies far above that of training from scratch everywhere; both rise."
+    "rises all the way, and everywhere lies far above that of training from scratch."
 )
 
 # %%
@@ -1135,6 +1219,8 @@ runtime.result("features_1_photo_per_class_accuracy", np.mean(features_curve[0])
 runtime.result("features_10_photos_per_class_accuracy", np.mean(features_curve[-1]), at_least=0.88)
 if budget.name != "smoke":
     assert np.mean(features_curve[0]) > np.mean(scratch_curve[-1]) - 0.05
+    recently = known[-len(sizes) * draws[scratch_with] :]
+    print(f"from scratch, on the photos that they were trained on: {np.mean(recently):.3f}")
 
 # %% [markdown]
 # **Compare** the beginning of one curve with the end of the other: four photos with features are worth
@@ -1311,18 +1397,18 @@ def repaint(images, color):
 
 
 colors = {"white": (255, 255, 255), "grey": (128, 128, 128), "brown": (150, 110, 70), "green": (90, 140, 70)}
-repainted = {name: repaint(x_test, color) for name, color in colors.items()}
+rows = budget.pick(smoke=[58, 60], cpu=list(range(len(y_test))))
+repainted = {name: repaint(x_test[rows], color) for name, color in colors.items()}
 p_repainted = {name: probabilities_of(images) for name, images in repainted.items()}
-painted = {name: np.mean(p.argmax(axis=1) == y_test) for name, p in p_repainted.items()}
+painted = {name: np.mean(p.argmax(axis=1) == y_test[rows]) for name, p in p_repainted.items()}
 for name, value in painted.items():
     print(f"{name:6} accuracy {value:.3f}")
 
 # %%
-food = class_names.index("food")
-titles = [f"{name}: {p_repainted[name][60, food]:.2f}" for name in colors]
-plots.image_grid(
-    np.array([images[60, ::2, ::2] for images in repainted.values()]), titles, columns=4, scale=1.5
-)
+food, broccoli = class_names.index("food"), rows.index(60)
+titles = [f"{name}: {p_repainted[name][broccoli, food]:.2f}" for name in colors]
+images = np.array([images[broccoli, ::2, ::2] for images in repainted.values()])
+plots.image_grid(images, titles, columns=4, scale=1.5)
 plots.show("Broccoli on white, grey, brown and green, each with the probability of food.")
 
 # %%
@@ -1331,8 +1417,9 @@ runtime.result("accuracy_on_painted_backgrounds", min(painted.values()), at_leas
 # %% [markdown]
 # White does speak for food: the empty photo is most likely "food". But the network does not depend on it.
 # With other backgrounds it is wrong for a few more photos at most, and the probability of food for the
-# broccoli changes a little, up or down. So the map told the truth about *where* the evidence lies, and our
-# first idea of what it means was too simple. Grad-CAM shows only what speaks *for* a class, in a map scaled
+# broccoli changes somewhat, up or down. So the bright place is not bright because it is white, and our first
+# idea of the map was too simple. A guess at a better one: each number of the last maps has seen much of the
+# photo around its place, the broccoli too. Grad-CAM shows only what speaks *for* a class, in a map scaled
 # to its own largest value, even if all of it is weak. Adebayo et al. (2018) give more reasons to be careful.
 
 # %% [markdown]
@@ -1425,10 +1512,10 @@ plots.show("Five test photos, the cat, the espresso and the rocket, each with th
 
 # %% [markdown]
 # **Look at** the last three, which come from another source: photos with a background. The network answers
-# all the same, and not always well. An espresso is food, but all food that it knows lies on white, and a
-# rocket is neither. Softmax shares a probability of 1 among the classes that it knows. A score of 0.99 does
-# not mean that 99 of 100 such answers are right, least of all for a photo unlike the training photos. Train
-# with photos like those that will come.
+# all the same, and not always well. An espresso is food (perhaps it is missed because all food that the
+# network has seen lies on white), and a rocket is neither. Softmax shares a probability of 1 among the
+# classes that it knows. A score of 0.99 does not mean that 99 of 100 such answers are right, least of all for
+# a photo unlike the training photos. Train with photos like those that will come.
 #
 # ## 14. Larger data, other networks
 #
@@ -1469,12 +1556,13 @@ else:
 #   head. This takes seconds and is the first thing to try with few photos.
 # - *Choose* by cross-validation on the training photos; scaling and choosing belong into the folds. The test
 #   photos are opened once.
-# - *Fine-tuning*: train the last blocks further, after the head. It brings nothing where the features are
-#   good already, and much where the task is far from ImageNet. Few photos of ImageNet's kind: a low rate, and
-#   BatchNorm in inference mode. A task of another kind: let validation decide about both.
+# - *Fine-tuning*: train the last blocks further, after the head. It brought nothing beyond chance for the
+#   photos, where the features are good already, and it paid for digits, which are far from ImageNet. Few
+#   photos of ImageNet's kind: a low rate, and BatchNorm in inference mode. A task of another kind: let
+#   validation decide about both.
 # - *Augmentation* shows other versions of the same images, in training only. Choose changes that keep the
 #   class.
-# - An accuracy on 65 photos is known to about ±6 percentage points near 0.95, and to ±11 near 0.7. Two
+# - An accuracy on 65 photos is known to about ±5 percentage points near 0.95, and to ±11 near 0.7. Two
 #   methods are compared on the photos on which they disagree.
 # - Grad-CAM weighs the last feature maps by the mean of the score's gradient, and shows where an answer comes
 #   from. Test by an experiment what you read into the map.

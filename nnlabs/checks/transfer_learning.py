@@ -13,16 +13,6 @@ import numpy as np
 from nnlabs.checks import expect
 from nnlabs.checks.exercise import KERAS, exercise
 
-
-def _expect_numpy(found, what):
-    """Raise unless the lab's next cells can compute with ``found``."""
-    expect.true(
-        found is None or isinstance(found, np.ndarray),
-        f"{what}: expected a NumPy array, found {expect.brief(found)}.",
-        "keras.ops.convert_to_numpy makes an array of a tensor, np.array one of a list.",
-    )
-
-
 # ---------------------------------------------------------------- 1. the k most probable classes
 
 
@@ -41,8 +31,8 @@ _ROWS = np.array([[0.1012, 0.5034, 0.0456, 0.3498], [0.4, 0.25, 0.3, 0.05], [0.0
             "np.take_along_axis(probabilities, indices, axis=1) -> probabilities[:, :k]"
         ),
         "this is the whole order: where is k?": "[:, :k] -> ",
-        "are these counted from the last class?": "indices, values -> 3 - indices, values",
         "this is one image only; each of them has its row.": "indices, values -> indices[0], values[0]",
+        "[::-1] alone reverses the order of the images.": "(-probabilities, axis=1) -> (probabilities)[::-1]",
     },
 )
 def top_k(probabilities, k):
@@ -126,14 +116,13 @@ def nearest_mean(train, y, test):
     ],
     mistakes={
         "the distances are squared; is your factor?": "(n / others) ** 2 -> n / others",
-        "a photo pulls its mean towards itself: without it, is the mean nearer or farther?": (
-            "n / others -> others / n"
-        ),
+        "the results are squared distances, as d is.": "return result -> return np.sqrt(result)",
+        "without the photo, does its mean lie nearer or farther?": "n / others -> others / n",
         "how many photos remain in the class?": "others = np.maximum(n - 1, 1) -> others = n + 1",
         "only the mean of the photo's own class changes.": "result[own] = -> result[:] = 0; result[own] =",
         "a photo is in one class: the means of the others stay as they are.": (
             "result[own] = np.where(n > 1, d[own] * (n / others) ** 2, np.inf) -> "
-            "result *= ((n / others) ** 2)[:, None]"
+            "result *= (sizes / np.maximum(sizes - 1, 1)) ** 2"
         ),
         "n counts the photos of the class, not all of them.": "n = sizes[y] -> n = np.full(len(y), len(y))",
         "each photo has the size of its own class: y tells which.": "n = sizes[y] -> n = sizes[y[0]]",
@@ -177,13 +166,14 @@ def _folded(n, features, folds, seed):
             "scale = f[train] -> scale = f",
             "spread(f[train], y[train]) -> spread(f, y)",
         ],
-        "features are still chosen with the labels of the tested fold.": (
-            "spread(f[train], y[train]) -> spread(f, y)"
-        ),
+        "features are still chosen with the labels of the tested fold.": "(f[train], y[train]) -> (f, y)",
         "mean and deviation still contain the tested fold.": "scale = f[train] -> scale = f",
         "the tested fold is scaled by itself; scale it as the training photos are.": (
-            "scale = f[train] -> z[test] = (f[test] - f[test].mean(axis=0)) / (f[test].std(axis=0) + 1e-9)"
-            "; scale = f[train]"
+            "chosen = -> z[test] = (f[test] - f[test].mean(axis=0)) / (f[test].std(axis=0) + 1e-9); chosen ="
+        ),
+        "the features are not scaled: where is z?": "z[t -> f[t",
+        "photo i has its answer at place i: these stand in the order of the folds.": (
+            "return answers -> return np.concatenate([answers[fold == i] for i in np.unique(fold)])"
         ),
         "the fold is tested; all others train.": "fold != i, fold == i -> fold == i, fold != i",
         "a photo must not train what answers for it.": "fold != i, fold -> fold == fold, fold",
@@ -227,6 +217,7 @@ _WIDE = np.round(_RNG.normal(size=(5, 3)), 2)
         "this is the variance; the deviation is given.": "W / scale[:, None] -> W / scale[:, None] ** 2",
         "first the weights, then the bias.": "return V, c -> return c, V",
         "a deviation of 0 was replaced by 1.": "np.where(deviation > 0, deviation, 1) -> deviation",
+        "a feature that has deviation 0 keeps its weights.": "deviation, 1) -> deviation, np.inf)",
         "is it a bias for each class, or one number?": "(mean / scale) @ W -> ((mean / scale) @ W).sum()",
     },
 )
@@ -264,6 +255,9 @@ _PARTNER, _WEIGHT = np.array([1, 2, 0]), np.array([0.75, 0.5, 0.875])
         "all photos have the first one's weight.": "weight.reshape(column) -> weight[0]",
         "the shares of both photos should add up to 1.": "(1 - w) -> w",
         "how much of the photo itself remains?": "w * a + (1 - w) * -> ",
+        "uint8 has no negative numbers: a difference of pixels needs floats.": (
+            "w * a + (1 - w) * a[partner] -> a[partner] + w * (a - a[partner])"
+        ),
         "first the photos, then the labels.": "mix(x), mix(one_hot) -> mix(one_hot), mix(x)",
         "a class that no photo here has needs its column too.": "eye(classes) -> eye(max(y) + 1)",
     },
@@ -294,6 +288,8 @@ def mixup(x, y, partner, weight, classes):
             'isinstance(layer, layers.BatchNormalization) -> layer.name.endswith("bn")'
         ),
         "there are several prefixes; str.startswith takes a tuple.": "(prefixes) -> (prefixes[0])",
+        "the last prefix has the last word: decide once for each layer.": "(prefixes) -> (prefixes[-1])",
+        "both must hold, the name and that it is no BatchNormalization.": "wanted and not -> wanted or not",
         "a name must begin with a prefix, not only contain it.": (
             "layer.name.startswith(prefixes) -> any(prefix in layer.name for prefix in prefixes)"
         ),
@@ -305,6 +301,9 @@ def mixup(x, y, partner, weight, classes):
             "model.trainable = True -> ",
         ],
         "a model frozen as a whole trains nothing: set model.trainable.": "model.trainable = True -> ",
+        "model.trainable sets all layers, and here it comes last.": (
+            ["model.trainable = True -> ", "return model -> model.trainable = True; return model"]
+        ),
     },
 )
 def fine_tunable(model, prefixes):
@@ -417,6 +416,7 @@ def _classifier(linear=False):
             "scores[i, c] -> tf.reduce_max(scores[i])"
         ),
         "each image has its own class; this is the first one's.": "scores[i, c] -> scores[i, classes[0]]",
+        "an image counts for its own class only: here it does for all.": "scores[i, c] -> scores[:, c]",
         "this is the gradient of all scores; take those of the classes.": "scores[i, c] -> scores",
         "rows and columns have changed places.": "return heat -> return heat.transpose(0, 2, 1)",
         "where a maximum is 0 there is nothing to divide by.": "np.where(largest > 0, largest, 1) -> largest",
@@ -455,7 +455,9 @@ for _what, _classes, _images, _linear in [
 
     def _outcome(attempt, what=_what, classes=_classes, images=_images, linear=_linear):
         found = attempt(_classifier(linear), images.copy(), list(classes))
-        _expect_numpy(found, what)
+        problem = f"{what}: expected a NumPy array, found {expect.brief(found)}."
+        hint = "keras.ops.convert_to_numpy makes an array of a tensor, np.array one of a list."
+        expect.true(found is None or isinstance(found, np.ndarray), problem, hint)
         return found
 
     _outcome.__doc__ = _what
