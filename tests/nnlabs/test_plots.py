@@ -59,10 +59,11 @@ def test_decision_regions_show_predictions_and_points():
     assert ax.get_legend_handles_labels()[1] == ["class 0", "class 1"]
 
 
-def test_latent_scatter_names_each_class():
-    z, y = np.random.default_rng(0).random((20, 2)), np.arange(20) % 4
-    ax = plots.latent_scatter(z, y, class_names=["a", "b", "c", "d"])
-    assert [text.get_text() for text in ax.texts] == ["a", "b", "c", "d"]
+def test_latent_scatter_names_each_class_where_it_is_alone():
+    z, y = np.random.default_rng(0).random((200, 2)), np.arange(200) % 2
+    z[:80] += np.where(y[:80, None], [0, 9], [9, 0])  # the other 120 are mixed
+    names = {text.get_text(): text.get_position() for text in plots.latent_scatter(z, y, ["a", "b"]).texts}
+    assert names == {"a": pytest.approx((9.5, 0.5), abs=0.5), "b": pytest.approx((0.5, 9.5), abs=0.5)}
 
 
 def test_confusion_matrix_counts_true_classes_in_rows():

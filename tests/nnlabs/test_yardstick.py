@@ -19,21 +19,21 @@ def test_the_distance_of_gaussians_is_the_formulas():
     )
 
 
-def test_real_digits_come_first_then_the_gan_then_noise_and_one_digit(capsys):
+def test_real_digits_come_first_then_the_gan_the_vae_noise_and_one_digit(capsys):
     def one_digit(n, rng):
         return np.repeat(yardstick.real_digits(1, rng), n, axis=0)
 
     def noise(n, rng):
         return rng.uniform(size=(n, 28, 28, 1))
 
-    generators = [yardstick.real_digits, networks.gan(), noise, one_digit]
+    generators = [yardstick.real_digits, networks.gan(), networks.vae(), noise, one_digit]
     rows = [yardstick.measure(draw, samples=1000, draws=2) for draw in generators]
     distances = [row.frechet for row in rows]
     assert distances == sorted(distances)
     assert rows[0].confident > 0.97
     assert rows[1].confident > 0.9
     assert rows[1].smallest_class > 0.03
-    assert rows[2].confident < 0.1
-    assert rows[3].smallest_class == 0
-    yardstick.table({"real digits": rows[0], "noise": rows[2]})
+    assert rows[3].confident < 0.1
+    assert rows[4].smallest_class == 0
+    yardstick.table({"real digits": rows[0], "noise": rows[3]})
     assert len(capsys.readouterr().out.splitlines()) == 3
