@@ -18,13 +18,6 @@ from tools import course
 from tools.course import CourseError, find_lesson
 
 
-def positive(text: str) -> int:
-    """Read a whole number above 0; argparse says of another one that it is an invalid positive value."""
-    if int(text) < 1:
-        raise ValueError
-    return int(text)
-
-
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
     made = argparse.ArgumentParser(prog="python -m grading", description=__doc__.split("\n")[0])
@@ -32,10 +25,10 @@ def parser() -> argparse.ArgumentParser:
     add("lesson", help="number or name of the lab, such as 03")
     add("submissions", type=Path, help="a folder or a zip file")
     add("--output", type=Path, default=course.ROOT / "build" / "grading", help="where results go")
-    add("--jobs", type=positive, default=0, help="submissions at a time (default: the cores)")
+    add("--jobs", type=int, default=0, help="submissions at a time (default: the cores)")
     add("--budget", default="smoke", choices=["smoke", "cpu"], help="train shortly, or as the lesson says")
-    add("--seconds", type=positive, default=0, help="of computing, for one (default: by the solution)")
-    add("--memory", type=positive, default=3000, help="limit for one submission, in MB (default: 3000)")
+    add("--seconds", type=int, default=0, help="of computing, for one (default: by the solution)")
+    add("--memory", type=int, default=3000, help="limit for one submission, in MB (default: 3000)")
     told = "how the paths of the files tell the student: a regular expression with (?P<student_id>...)"
     add("--id", dest="pattern", default="", help=told)
     add("--force", action="store_true", help="grade all again")
@@ -44,17 +37,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Grade what the command line names; return the exit status."""
-    options = vars(parser().parse_args(arguments))
+    options = parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # names of students must not stop it
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
         if sys.platform == "win32":
             raise CourseError("Grading needs Linux or macOS. On Windows use WSL or Docker: see Dockerfile.")
-        from grading.run import Options, grade_class
+        from grading.run import grade_class
 
         course.check_installation()
-        return grade_class(Options(lesson=find_lesson(options.pop("lesson")), **options))
+        return grade_class(find_lesson(options.lesson), options)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1

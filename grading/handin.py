@@ -173,18 +173,19 @@ def complaints(notebook: dict, expected: dict[str, float]) -> list[str]:
 def execute(notebook: dict, place: Path, seconds: float, cell_seconds: float) -> None:
     """Execute the notebook in place, in a folder, within limits of time for all of it and for one cell.
 
-    ``ended`` in the metadata of each code cell that ran tells whether it came to its end.
+    A cell that is stopped has the error :data:`LATE` before what it says itself.
     """
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient import NotebookClient
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from nbformat.v4 import new_output
     from tqdm import tqdm
 
-    def begin(cell: dict, **_: object) -> None:
-        cell.metadata["ended"] = False
+    late = {"ename": LATE, "evalue": "it took too long", "traceback": []}
 
     def end(cell: dict, execute_reply: dict, **_: object) -> None:
-        cell.metadata["ended"] = execute_reply["content"].get("ename") != LATE
+        if execute_reply["content"].get("ename") == LATE:
+            cell.outputs.insert(0, new_output("error", **late))
         bar.update()
 
     limit = time.monotonic() + seconds
@@ -197,18 +198,18 @@ def execute(notebook: dict, place: Path, seconds: float, cell_seconds: float) ->
         iopub_timeout=ANSWER,
         raise_on_iopub_timeout=True,
         interrupt_on_timeout=True,
-        error_on_timeout={"ename": LATE, "evalue": "", "traceback": []},
+        error_on_timeout=late,
         allow_errors=True,
         log=logging.Logger("hand-in", logging.CRITICAL),
-        on_cell_execute=begin,
         on_cell_executed=end,
     )
     mode = {"NBGRADER_EXECUTION": "validate", "NBGRADER_VALIDATING": "1"}
     try:
         with tqdm(total=len(notebook.cells), unit="cell", leave=False) as bar:
             client.execute(cwd=str(place), env=os.environ | mode)
-    except CellTimeoutError:
-        pass  # the cell could not be interrupted: those behind it did not run
+    except CellTimeoutError:  # the cell could not be interrupted: those behind it did not run
+        last = [cell for cell in notebook.cells if cell.get("execution_count")][-1]
+        last.outputs.insert(0, new_output("error", **late))
     except DeadKernelError:
         why = "Does a cell call exit(), or need too much memory?"
         raise HandInError(f"Python itself stopped while the notebook ran. {why}") from None
@@ -240,7 +241,7 @@ def verdict(name: str, cells: dict[str, dict], points: float, cell_seconds: floa
 
 def _words(cell: dict, answer: dict | None, cell_seconds: float) -> str:
     """Return what there is to say about an executed check."""
-    if "ended" not in cell.metadata:
+    if cell.execution_count is None:
         return "its check did not run, because a cell before it could not be stopped."
     error, where = _error(cell), "its check"
     if error is None:
@@ -257,11 +258,7 @@ def _words(cell: dict, answer: dict | None, cell_seconds: float) -> str:
 
 
 def _error(cell: dict) -> dict | None:
-    """Return the error in a cell's outputs; that it was stopped comes before how it took that."""
-    from nbformat.v4 import new_output
-
-    if cell.metadata.get("ended") is False:
-        return new_output("error", ename=LATE, evalue="it took too long", traceback=[])
+    """Return the first error in a cell's outputs."""
     return next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
 
 

@@ -11,7 +11,6 @@ import asyncio
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,35 +25,28 @@ from nbgrader import utils
 from nbgrader.preprocessors import Execute
 
 from grading import outputs, watch
-from grading.sandbox import Sandbox, environment
-from grading.session import MEGABYTE, Limits, Run, SandboxError
+from grading.sandbox import Sandbox, environment, give, user
+from grading.session import MEGABYTE, Limits, Run
+from tools.course import CourseError
 
 LOOK_EVERY = 0.3  # seconds
 STARTUP, ANSWER = 300, 60  # seconds: a busy machine is slow, too
 OVER = 1.5  # an interrupted cell may take so many times its limit before its kernel is killed
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where and how a kernel starts."""
-
-    scratch: Path
-    sandbox: Sandbox
-    budget: str
-
-
 class SandboxedKernelManager(AsyncKernelManager):
     """Start the kernel in the sandbox and speak with it over Unix sockets in its scratch folder."""
 
-    def __init__(self, place: Place, limits: Limits, said: IO[bytes]) -> None:
+    def __init__(self, sandbox: Sandbox, scratch: Path, budget: str, limits: Limits, said: IO[bytes]) -> None:
         context = zmq.asyncio.Context()
         # A larger message is not read at all, so a kernel cannot fill the grader's memory.
         sizes = {zmq.MAXMSGSIZE: (limits.output + 1) * MEGABYTE, zmq.RCVHWM: 100, zmq.LINGER: 0}
         for option, value in sizes.items():
             context.setsockopt(option, value)
-        file = str(place.scratch / "kernel.json")
+        file = str(scratch / "kernel.json")
         super().__init__(kernel_name="python3", transport="ipc", connection_file=file, context=context)
-        self.place, self.limits, self.said = place, limits, said
+        self.sandbox, self.scratch, self.limits, self.said = sandbox, scratch, limits, said
+        self.environment = environment(scratch, budget)
         program = [sys.executable, "-m", "ipykernel_launcher", "-f", file, "--IPKernelApp.log_level=ERROR"]
         self._kernel_spec = KernelSpec(
             argv=program, display_name="sandbox", language="python", interrupt_mode="message"
@@ -66,9 +58,8 @@ class SandboxedKernelManager(AsyncKernelManager):
 
     async def start_kernel(self, **settings: Any) -> None:
         """Start the kernel with nothing of the grader's environment."""
-        scratch, said = self.place.scratch, self.said
-        settings |= {"env": environment(scratch, self.place.budget), "cwd": str(scratch)}
-        await super().start_kernel(**settings, stdout=said, stderr=said)
+        settings |= {"env": self.environment, "cwd": str(self.scratch)}
+        await super().start_kernel(**settings, stdout=self.said, stderr=self.said)
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         """Return the command in its sandbox; nothing in it is a template.
@@ -76,9 +67,9 @@ class SandboxedKernelManager(AsyncKernelManager):
         All that the grader writes into the scratch folder is there now: from here on it is the
         sandbox's user's, who could put links in its place.
         """
-        self.place.sandbox.give(Path(self.connection_file))
+        give(Path(self.connection_file))
         program = [*self.kernel_spec.argv, *(extra_arguments or [])]
-        return self.place.sandbox.command(program, self.place.scratch, self.limits)
+        return self.sandbox.command(program, self.scratch, self.limits)
 
 
 class SandboxedExecute(Execute):
@@ -88,11 +79,14 @@ class SandboxedExecute(Execute):
     executed again before the test, so that the names that it uses are what they should be.
     """
 
-    def __init__(self, run: Run, place: Place, imports: dict[str, str]) -> None:
+    def __init__(
+        self, run: Run, sandbox: Sandbox, scratch: Path, budget: str, imports: dict[str, str]
+    ) -> None:
         waits = {"timeout": None, "iopub_timeout": ANSWER, "startup_timeout": STARTUP}
         super().__init__(**waits, store_widget_state=False, shutdown_kernel="immediate", record_timing=False)
         self.enabled = True
-        self.run, self.place, self.imports = run, place, imports
+        self.run, self.imports = run, imports
+        self.sandbox, self.scratch, self.budget = sandbox, scratch, budget
         self.said = tempfile.TemporaryFile()  # noqa: SIM115, outside of Jupyter; closed with this object
         self.since = time.monotonic()
         self.started = self.quits = False
@@ -110,7 +104,7 @@ class SandboxedExecute(Execute):
             if not self.started:
                 self.said.seek(0)
                 said = self.said.read().decode(errors="replace")[-200:]
-                raise SandboxError(f"the kernel did not start: {error} {said}") from None
+                raise CourseError(f"the kernel did not start: {error} {said}") from None
             self.run.stopped = self.run.stopped or "odd"
         for index, cell in enumerate(nb.cells):
             outputs.clean(cell)
@@ -120,7 +114,7 @@ class SandboxedExecute(Execute):
 
     def create_kernel_manager(self) -> SandboxedKernelManager:
         """Make the manager whose kernel is in the sandbox."""
-        self.km = SandboxedKernelManager(self.place, self.run.limits, self.said)
+        self.km = SandboxedKernelManager(self.sandbox, self.scratch, self.budget, self.run.limits, self.said)
         return self.km
 
     async def _async_cleanup_kernel(self) -> None:
@@ -190,7 +184,7 @@ class SandboxedExecute(Execute):
             "memory": much,
             "time": self.run.seconds > limits.seconds,
             "clock": time.monotonic() - self.since > limits.clock,
-            "disk": watch.folder_size(self.place.scratch, disk) > disk,
+            "disk": watch.folder_size(self.scratch, disk) > disk,
             "loop": computed > OVER * limits.cell_seconds,
             "waits": waited > OVER * limits.cell_clock,
         }
@@ -206,10 +200,10 @@ class SandboxedExecute(Execute):
     def stop(self, reason: str = "") -> None:
         """Kill every process of the sandbox; the first reason is the one that is told."""
         self.run.stopped = self.run.stopped or reason
-        provisioner, sandbox = self.km.provisioner, self.place.sandbox
+        provisioner = self.km.provisioner
         if provisioner is not None and provisioner.pid is not None:
             # With limits only also what has left the family: no namespace ends it.
-            watch.end(provisioner.pid, sandbox.user() if sandbox.kind == "none" else None)
+            watch.end(provisioner.pid, user() if self.sandbox.kind == "none" else None)
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         """Count what is printed; stop reading, and the kernel, when it is too much."""

@@ -22,33 +22,7 @@ from tools import build, course, inputs
 from tools.course import CourseError, Lesson, find_lesson
 
 HERE = Path(__file__).parent
-TEMPLATE = """\
-{title}
-
-START
-  1. Unpack the zip. Keep its files together in one folder, and work in that folder.
-  2. Once for all labs, install what they need (Python 3.10 to 3.13; this step needs a network):
-         python -m pip install -r requirements.txt
-  3. Open the lab:
-         python -m jupyter lab {notebook}
-     From here on no network is needed.
-
-WORK
-  Write your code in place of "raise NotImplementedError", run the cell, then run the check below it.
-{checks}
-  Write your answers to the open questions into their text cells. Do not change, delete, copy or move
-  the cells with the checks.
-
-CHECK
-  Save the notebook, then run:
-      python check.py
-  It says, exercise by exercise, what you have so far. You can do it as often as you like. (The button
-  "Validate" in JupyterLab does the same, in other words.)
-
-HAND IN
-  Hand in exactly one file, with its name as it is:
-      {notebook}
-"""
+README = HERE / "readme.txt"  # for the students
 WITH_CHECKS = """\
   The check says in one line what is right or wrong. If you skip an exercise, the notebook goes on with
   the course's own version."""
@@ -72,7 +46,7 @@ def release(lesson: Lesson, place: Path, *, checks: bool = True) -> Path:
     points = {mark.grade_id: mark.points for mark in marks if mark.grade}
     _write(folder / "lab.json", json.dumps(points))
     _write(folder / "requirements.txt", requirements())
-    readme = TEMPLATE.format(
+    readme = README.read_text(encoding="utf-8").format(
         title=lab.cells[0].source.partition("\n")[0].removeprefix("# "),
         notebook=f"{lesson.name}.ipynb",
         checks=WITH_CHECKS if checks else WITHOUT_CHECKS,

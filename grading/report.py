@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -14,33 +15,7 @@ from grading.grades import REFUSED, Row, exercise
 from grading.outputs import NO_HINTS, NOT_DONE
 
 MOST_HINTS, CLASSES = 12, 10
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<title>{lab}: the class</title>
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<style>
-body {{ font: 14px/1.45 system-ui, sans-serif; max-width: 62em; margin: 1.5em auto; padding: 0 1em }}
-h1 {{ margin: 0 }} h2 {{ font-size: 1.1em; margin: 1.2em 0 .3em }}
-.bar {{ width: 20em }} .bar div {{ background: #0072b2; height: 1em; print-color-adjust: exact }}
-table {{ border-collapse: collapse; margin: .3em 0 }} th, td {{ padding: .15em .7em; text-align: left }}
-tr {{ border-bottom: 1px solid #ddd }} td.number {{ text-align: right; font-variant-numeric: tabular-nums }}
-@media print {{ body {{ margin: 0; font-size: 11px }} @page {{ size: A4; margin: 12mm }} }}
-</style></head>
-<body><h1>{lab}</h1>
-<p>{students} students, {date}. Mean {mean}; quartiles {quartiles}. Not counted: {refused} not graded,
-{stale} of an earlier run only. {by_hand} have questions to grade by hand, which are not counted yet.</p>
-<h2>Points</h2>
-{points}
-<h2>What to teach again: the hints that were given most often</h2>
-{hints}
-<h2>Exercises</h2>
-{exercises}
-<h2>Statuses</h2>
-{statuses}
-</body></html>
-"""
+PAGE = Path(__file__).with_name("report.html")
 
 
 def page(lab: str, every: list[Row], maxima: dict[str, float]) -> str:
@@ -51,7 +26,7 @@ def page(lab: str, every: list[Row], maxima: dict[str, float]) -> str:
     classes = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
     bars = zip(classes, counts.tolist(), counts / max(1, *counts), strict=True)
     lines = exercises(rows, maxima)
-    return PAGE.format(
+    return PAGE.read_text(encoding="utf-8").format(
         lab=html.escape(lab),
         students=len(rows),
         date=time.strftime("%Y-%m-%d"),
@@ -62,7 +37,6 @@ def page(lab: str, every: list[Row], maxima: dict[str, float]) -> str:
         by_hand=sum(bool(row.by_hand) for row in rows),
         hints=table(["exercise", "hint", "students"], hints(rows)[:MOST_HINTS]),
         exercises=table(["exercise", "points", "all", "none", "not done", "earned", ""], lines),
-        statuses=table(["status", "students"], Counter(row.record.status for row in every).most_common()),
         points=table(["points", "students", ""], bars),
     )
 

@@ -7,9 +7,10 @@ import json
 import os
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -34,28 +35,16 @@ CELL_SECONDS = 20
 SOLUTION = Limits(seconds=3600, cell_seconds=1800)
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the command line says."""
+def grade_class(lesson: Lesson, options: Namespace) -> int:
+    """Collect, grade what changed, write the results; return the exit status.
 
-    lesson: Lesson
-    submissions: Path
-    output: Path = field(default_factory=lambda: course.ROOT / "build" / "grading")
-    jobs: int = 0  # 0: as many as there are cores
-    budget: str = "smoke"
-    seconds: float = 0  # of computing; 0: from what the solution takes
-    memory: int = 3000  # megabytes
-    pattern: str = ""
-    force: bool = False
-
-
-def grade_class(options: Options) -> int:
-    """Collect, grade what changed, write the results; return the exit status."""
+    ``options`` are those of the command line, see :func:`grading.__main__.parser`.
+    """
     workers.prepare_environment()
     start = time.monotonic()
-    lab = options.lesson.name
+    lab = lesson.name
     folder = CourseFolder((options.output / lab).resolve(), lab)
-    source = read_notebook(options.lesson.notebook("solutions"))
+    source = read_notebook(lesson.notebook("solutions"))
     results = folder.root / "results"
     names = {record.given: record.student for record in load(results).values()}
     marks = {cell.metadata.get("nbgrader", {}).get("grade_id") for cell in source.cells} - {None}

@@ -65,41 +65,47 @@ class Sandbox:
 
     def gaps(self) -> list[str]:
         """Return what is not isolated here, a line each."""
+        if self.kind != "none":
+            return []
+        why = "bubblewrap is not installed (on Linux: sudo apt install bubblewrap)"
+        if shutil.which("bwrap"):
+            why = "bubblewrap does not work here, as usual inside a container and on Ubuntu since 24.04: see "
+            why += 'grading/README.md, "Ubuntu 24.04"'
         own = "a submission runs as a user without rights, and can read what every user can read."
         yours = "a submission can read and change what you can: solutions, other submissions, grades."
-        lines = [
-            f"no sandbox: {why_none()}",
+        return [
+            f"no sandbox: {why}. Or grade in a container: see Dockerfile.",
             "a submission can use the network, unless the computer (or the container) has none.",
             own if is_root() else yours,
             "all share /tmp: what a submission writes there (not to its own TMPDIR) stays there.",
         ]
-        return lines if self.kind == "none" else []
 
     def command(self, program: list[str], scratch: Path, limits: Limits) -> list[str]:
         """Return ``program`` wrapped such that it runs in the sandbox and writes to ``scratch`` only."""
-        self.give(scratch)
+        give(scratch)
         resources = limits.resources()
         release = tuple(map(int, re.findall(r"\d+", platform.release())[:2]))
         if not is_root() and (self.kind == "none" or release < (5, 14)):
             resources.pop("RLIMIT_NPROC")  # it would count all processes of the instructor, too
-        settings = json.dumps({"limits": resources, "user": self.user(), "folder": str(scratch)})
+        settings = json.dumps({"limits": resources, "user": user(), "folder": str(scratch)})
         start = [sys.executable, "-I", "-S", "-c", LAUNCH, settings, *program]
         return [*_bubblewrap(scratch, limits), *start] if self.kind == "bubblewrap" else start
-
-    def user(self) -> int | None:
-        """Return the program's user id, another one for each process of the grader; None is the grader's."""
-        return FIRST_USER + os.getpid() % USERS if is_root() else None
-
-    def give(self, path: Path) -> None:
-        """Make ``path`` belong to the program's user."""
-        user = self.user()
-        if user is not None:
-            os.chown(path, user, user, follow_symlinks=False)
 
 
 def is_root() -> bool:
     """Tell whether the grader runs as root, as in a container."""
     return hasattr(os, "getuid") and os.getuid() == 0
+
+
+def user() -> int | None:
+    """Return a submission's user id, another one for each process of the grader; None is the grader's."""
+    return FIRST_USER + os.getpid() % USERS if is_root() else None
+
+
+def give(path: Path) -> None:
+    """Make ``path`` belong to the submission's user."""
+    if is_root():
+        os.chown(path, user(), user(), follow_symlinks=False)
 
 
 @functools.cache
@@ -155,16 +161,6 @@ def chosen(*private: Path) -> Sandbox:
                 "the results (--output) in another folder."
             )
     return found
-
-
-def why_none() -> str:
-    """Return why bubblewrap does not work on this system, and what would help."""
-    if shutil.which("bwrap") is None:
-        why = "bubblewrap is not installed (on Linux: sudo apt install bubblewrap)"
-    else:
-        why = "bubblewrap does not work here, as usual inside a container and on Ubuntu since 24.04: see "
-        why += 'grading/README.md, "Ubuntu 24.04"'
-    return f"{why}. Or grade in a container: see Dockerfile."
 
 
 def works(sandbox: Sandbox) -> bool:

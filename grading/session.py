@@ -20,10 +20,6 @@ STOPPED = {  # why → what is told, with the limits
 }
 
 
-class SandboxError(Exception):
-    """The kernel did not start: nothing that a submission could have caused."""
-
-
 @dataclass(frozen=True)
 class Limits:
     """What one submission may use. Seconds are the processor's, of all its processes, if not of the clock."""

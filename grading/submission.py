@@ -21,7 +21,7 @@ from grading.collect import Submission
 from grading.coursefolder import CourseFolder
 from grading.grades import GRADED, LOOK, PART, REFUSED, Record
 from grading.handin import HandInError, parse
-from grading.kernel import Place, SandboxedExecute
+from grading.kernel import SandboxedExecute
 from grading.sandbox import Sandbox
 from grading.session import Limits, Run
 from tools.course import CourseError
@@ -63,7 +63,7 @@ def grade(submission: Submission, key: str, setting: Setting) -> Record:
     run = Run(setting.limits)
     with scratch(setting) as place:
         imports = assemble.imports_before_tests(release)
-        execute = SandboxedExecute(run, Place(place, setting.sandbox, setting.budget), imports)
+        execute = SandboxedExecute(run, setting.sandbox, place, setting.budget, imports)
         executed = folder.autograde(submission.student, execute, _remark(record, run, remarks))
     record.hints = outputs.failed(executed)
     folder.feedback(submission.student)
@@ -88,7 +88,7 @@ def try_solution(source: NotebookNode, setting: Setting) -> float:
     run = Run(setting.limits)
     with scratch(setting) as place:
         imports = assemble.imports_before_tests(source)
-        execute = SandboxedExecute(run, Place(place, setting.sandbox, setting.budget), imports)
+        execute = SandboxedExecute(run, setting.sandbox, place, setting.budget, imports)
         execute.preprocess(source, {"metadata": {}})
         if (place / ".matplotlib").is_dir() and not setting.fonts.exists():
             shutil.copytree(place / ".matplotlib", setting.fonts)

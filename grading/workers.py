@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, TimeoutError, as_completed
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
 from pebble import ProcessExpired, ProcessPool
@@ -24,7 +23,6 @@ from sqlalchemy.exc import DatabaseError
 from grading import submission
 from grading.collect import Submission
 from grading.grades import GRADED, Record
-from grading.session import SandboxError
 from grading.submission import Setting
 from tools.course import CourseError
 
@@ -46,10 +44,10 @@ def workers(count: int, log: Path) -> Iterator[ProcessPool]:
 
 def try_solution(pool: ProcessPool, source: NotebookNode, setting: Setting) -> float:
     """Return the seconds of computing that the course's own solution takes, or raise why it fails."""
-    seconds, problem = _result(pool.schedule(_try_solution, (source, setting)))
-    if seconds is None:
-        raise CourseError(problem)
-    return seconds
+    try:
+        return pool.schedule(submission.try_solution, (source, setting)).result()
+    except ProcessExpired as error:
+        raise CourseError(f"The process that tried the solution ended (exit {error.exitcode}).") from None
 
 
 def grade(pool: ProcessPool, works: list[tuple[Submission, str]], setting: Setting) -> Iterator[tuple]:
@@ -60,7 +58,7 @@ def grade(pool: ProcessPool, works: list[tuple[Submission, str]], setting: Setti
         yield futures[future], *_result(future)
 
 
-def _result(future: Future) -> tuple[Any, str]:
+def _result(future: Future) -> tuple[Record | None, str]:
     try:
         return future.result()
     except ProcessExpired as error:
@@ -82,13 +80,6 @@ def _begin(log: str) -> None:
     gc.freeze()  # the libraries stay; to look through them again costs a fifth of a second a submission
 
 
-def _try_solution(source: NotebookNode, setting: Setting) -> tuple[float | None, str]:
-    try:
-        return submission.try_solution(source, setting), ""
-    except Exception as error:
-        return None, _problem("the solution", error)
-
-
 def _grade(one: Submission, key: str, setting: Setting) -> tuple[Record | None, str]:
     """Return the record, or None and why there is none; nothing that a submission does may end the run."""
     try:
@@ -96,7 +87,7 @@ def _grade(one: Submission, key: str, setting: Setting) -> tuple[Record | None, 
     except Exception as error:
         problem = _problem(one.student, error)
         # What the computer fails at (its disk, a kernel that does not start) may succeed the next time.
-        computers = (OSError, SandboxError, CourseError, DatabaseError)
+        computers = (OSError, CourseError, DatabaseError)
         if isinstance(error, computers) or isinstance(error.__context__, DatabaseError):
             return None, problem
         record = Record(key, one.student, one.given, one.name, one.shown, GRADED)
@@ -107,7 +98,7 @@ def _grade(one: Submission, key: str, setting: Setting) -> tuple[Record | None, 
 def _problem(name: str, error: Exception) -> str:
     """Return in one line what went wrong; all of it is in the log."""
     logging.error("%s\n%s", name, traceback.format_exc())
-    if isinstance(error, (CourseError, SandboxError)):
+    if isinstance(error, CourseError):
         return " ".join(str(error).split())[:400]
     reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
     return f"the grader failed on {name}: {reason}, see grade.log"

@@ -27,7 +27,7 @@ from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
 from tools import cells, course, execute, inputs
-from tools.course import BUILT, CourseError, Lesson, Publication, find_lesson, lessons, read_notebook
+from tools.course import BUILT, CourseError, Lesson, find_lesson, lessons, read_notebook
 
 SETUP = """\
 # Set-up. In a checkout of the course this does nothing; elsewhere, as in Colab, it installs the helper.
@@ -66,32 +66,24 @@ def read(source: Path) -> NotebookNode:
     if not source.is_file():
         raise CourseError(f"{source.relative_to(course.ROOT)} is missing. See CONTRIBUTING.md.")
     notebook = jupytext.read(source, fmt="py:percent")
-    try:
-        minutes = dict(notebook.metadata["nnlabs"]["minutes"])
-        first = notebook.cells[0]
-        assert first.cell_type == "markdown"
-        assert first.source.startswith("# ")
-        assert set(minutes) == {"smoke", "cpu"}
-    except (KeyError, IndexError, AssertionError):
-        name = source.relative_to(course.ROOT)
+    minutes = dict(notebook.metadata.get("nnlabs", {}).get("minutes", {}))
+    titles = [cell for cell in notebook.cells[:1] if cell.cell_type == "markdown"]
+    if set(minutes) != {"smoke", "cpu"} or not (titles and titles[0].source.startswith("# ")):
         raise CourseError(
-            f"{name} must begin with a header that gives the minutes for smoke and cpu, "
-            "then a Markdown cell that begins with '# Title'. See CONTRIBUTING.md."
-        ) from None
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-            "nnlabs": {"minutes": minutes},
-        }
-    )
+            f"{source.relative_to(course.ROOT)} must begin with a header that gives the minutes for smoke "
+            "and cpu, then a Markdown cell that begins with '# Title'. See CONTRIBUTING.md."
+        )
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    kept = {"kernelspec": kernel, "language_info": {"name": "python"}, "nnlabs": {"minutes": minutes}}
+    notebook.metadata = nbformat.from_dict(kept)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
 
 def add_header(notebook: NotebookNode, path: str) -> None:
     """Put the links, the minutes and a lab's rules below the title, the set-up cell after the first cell."""
-    publication = Publication.read()
+    repository, branch, _ = course.published()
+    archive = f"{repository}/archive/refs/heads/{branch}.zip"  # no git is needed for it
     title, _, text = notebook.cells[0].source.partition("\n")
     minutes = notebook.metadata.nnlabs.minutes
     time = (
@@ -100,8 +92,8 @@ def add_header(notebook: NotebookNode, path: str) -> None:
     )
     folder, name = path.split("/")
     rules = [] if folder == "notebooks" else [HOW.format(name=name)]
-    notebook.cells[0].source = "\n\n".join([title, publication.links(path), time, text.strip(), *rules])
-    notebook.cells.insert(1, new_code_cell(SETUP.format(archive=publication.archive).strip()))
+    notebook.cells[0].source = "\n\n".join([title, course.links(path), time, text.strip(), *rules])
+    notebook.cells.insert(1, new_code_cell(SETUP.format(archive=archive).strip()))
 
 
 def set_ids(notebook: NotebookNode) -> None:

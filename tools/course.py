@@ -82,42 +82,23 @@ def pyproject() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True)
-class Publication:
-    """Where the course is published, and the addresses that follow from it."""
+def published() -> tuple[str, str, str]:
+    """Return where the course is: its repository, the branch, and a hub with nbgitpuller or ""."""
+    project = pyproject()
+    settings = project["tool"]["nnlabs"]
+    return project["project"]["urls"]["Repository"], settings["branch"], settings["jupyterhub"]
 
-    repository: str  # https://github.com/ORGANISATION/NAME
-    branch: str
-    jupyterhub: str  # a hub with nbgitpuller, or "" for nbgitpuller's page that asks for one
 
-    @classmethod
-    def read(cls) -> Publication:
-        """Read ``project.urls`` and ``tool.nnlabs`` of ``pyproject.toml``."""
-        project = pyproject()
-        settings = project["tool"]["nnlabs"]
-        return cls(project["project"]["urls"]["Repository"], settings["branch"], settings["jupyterhub"])
-
-    @property
-    def archive(self) -> str:
-        """Return what pip installs where there is no checkout; no git is needed for it."""
-        return f"{self.repository}/archive/refs/heads/{self.branch}.zip"
-
-    def links(self, path: str) -> str:
-        """Return the Markdown line that opens the notebook at ``path`` elsewhere."""
-        slug = self.repository.removeprefix("https://github.com/")
-        colab = f"https://colab.research.google.com/github/{slug}/blob/{self.branch}/{path}"
-        binder = f"https://mybinder.org/v2/gh/{slug}/{self.branch}?{urlencode({'labpath': path})}"
-        pull = {
-            "repo": self.repository,
-            "branch": self.branch,
-            "urlpath": f"lab/tree/{slug.split('/')[1]}/{path}",
-        }
-        page = (
-            f"{self.jupyterhub}/hub/user-redirect/git-pull"
-            if self.jupyterhub
-            else "https://nbgitpuller.readthedocs.io/en/latest/link.html"
-        )
-        return (
-            f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})"
-            f" · [Binder]({binder}) · [JupyterHub]({page}?{urlencode(pull)})"
-        )
+def links(path: str) -> str:
+    """Return the Markdown line that opens the notebook at ``path`` elsewhere."""
+    repository, branch, hub = published()
+    slug = repository.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{slug}/blob/{branch}/{path}"
+    binder = f"https://mybinder.org/v2/gh/{slug}/{branch}?{urlencode({'labpath': path})}"
+    pull = {"repo": repository, "branch": branch, "urlpath": f"lab/tree/{slug.split('/')[1]}/{path}"}
+    asks_for_one = "https://nbgitpuller.readthedocs.io/en/latest/link.html"
+    page = f"{hub}/hub/user-redirect/git-pull" if hub else asks_for_one
+    return (
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})"
+        f" · [Binder]({binder}) · [JupyterHub]({page}?{urlencode(pull)})"
+    )

@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -40,14 +39,13 @@ def _code(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def execute(
-    notebook: NotebookNode, path: Path, budget: str | None = None, each: Callable[[], object] | None = None
-) -> int:
-    """Execute ``notebook`` in place as if it stood at ``path``; return the seconds it took.
+def execute(notebook: NotebookNode, path: Path, budget: str | None = None) -> int:
+    """Execute ``notebook`` in place as if it stood at ``path``, with a bar; return the seconds it took.
 
-    ``budget`` None leaves the choice to this machine; ``each`` is called after each code cell. A cell that
-    raises, or a kernel that dies, is a CourseError that names the notebook and the error.
+    ``budget`` None leaves the choice to this machine. A cell that raises, or a kernel that dies, is a
+    CourseError that names the notebook and the error.
     """
+    bar = tqdm(total=len(_code(notebook)), unit="cell", desc=path.stem, leave=False, file=sys.stdout)
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -56,12 +54,13 @@ def execute(
         store_widget_state=False,
         extra_arguments=["--IPKernelApp.log_level=ERROR"],  # not its remark on TCP without encryption
         resources={"metadata": {"path": str(path.parent)}},
-        on_cell_executed=lambda **_: each() if each else None,
+        on_cell_executed=lambda **_: bar.update(),
     )
     path.parent.mkdir(exist_ok=True)
     start = time.perf_counter()
     try:
-        client.execute(env=os.environ | ({"NNLABS_BUDGET": budget} if budget else {}))
+        with bar:
+            client.execute(env=os.environ | ({"NNLABS_BUDGET": budget} if budget else {}))
     except (CellExecutionError, DeadKernelError, CellTimeoutError) as error:
         raise CourseError(f"{path.relative_to(course.ROOT)} stopped with an error.\n{error}") from None
     seconds = round(time.perf_counter() - start)
@@ -73,12 +72,6 @@ def execute(
     return seconds
 
 
-def execute_with_bar(notebook: NotebookNode, path: Path, budget: str | None = None) -> int:
-    """Do as :func:`execute` does, with a progress bar over the code cells."""
-    with tqdm(total=len(_code(notebook)), unit="cell", desc=path.stem) as bar:
-        return execute(notebook, path, budget, each=bar.update)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Execute the solution that the command line names; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.execute", description=__doc__.split("\n")[0])
@@ -88,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         course.check_installation()
         path = course.find_lesson(options.lesson).notebook("solutions")
         notebook = course.read_notebook(path)
-        seconds = execute_with_bar(notebook, path)
+        seconds = execute(notebook, path)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1

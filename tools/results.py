@@ -37,12 +37,8 @@ def rows(path: Path) -> list[str]:
     results = [found for found in map(RESULT.match, lines) if found]
     if not setup or not results:
         return []
-    ran = [
-        setup["budget"],
-        setup["device"],
-        f"{notebook.metadata.nnlabs.execution.seconds} s",
-        setup["versions"],
-    ]
+    seconds = notebook.metadata.nnlabs.execution.seconds
+    ran = [setup["budget"], setup["device"], f"{seconds} s", setup["versions"]]
     name = f"{path.parent.name}/{path.stem}"
     return [
         "| " + " | ".join([name, r["name"], r["value"], r["target"] or "", r["verdict"] or "", *ran]) + " |\n"

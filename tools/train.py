@@ -48,7 +48,7 @@ def train(lesson: Lesson, folder: Path) -> Path:
     models = ", ".join(f"{name!r}: {variable}" for name, variable in given.items())
     notebook = build.prepare(lesson.lecture, f"notebooks/{lesson.name}.ipynb")
     notebook.cells.append(new_code_cell(KEEP.format(path=str(path), models=models)))
-    execute.execute_with_bar(notebook, lesson.notebook("notebooks"), "cpu")
+    execute.execute(notebook, lesson.notebook("notebooks"), "cpu")
     return path
 
 

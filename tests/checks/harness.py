@@ -1,24 +1,11 @@
-"""Every check is tested alike.
+"""Every check is tested alike: see CONTRIBUTING.md, "The tests of the checks".
 
 Each mistake that the check's own table names must get its own hint. Beside them a test module states
-``ANSWERS``: wrong answers that are not in the table, each with a part of what it must be told, and right
-answers written differently::
-
-    ANSWERS = {
-        "relu": Answers(
-            wrong=[(lambda x: np.minimum(0, x), "negative part"), ...],
-            right=[lambda x: np.where(x > 0, x, 0.0), ...],
-        ),
-    }
-    test_mistake, test_wrong, test_right, test_reference, test_coverage = make_tests(neurons, ANSWERS)
+``ANSWERS``, name of an exercise → :class:`Answers`, and binds the five tests that :func:`make_tests` makes.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -34,63 +21,52 @@ class Answers:
     right: list[Any]
 
 
-def exercises(module: ModuleType) -> dict[str, Exercise]:
-    return {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
-
-
-def make_tests(module: ModuleType, answers: dict[str, Answers]) -> tuple[Callable, ...]:
+def make_tests(module, answers):
     """Return the five tests of a check module, to be bound to names starting with ``test_``."""
-    wrong = [
-        pytest.param(name, attempt, hint, id=f"{name}-{i}")
-        for name, given in answers.items()
-        for i, (attempt, hint) in enumerate(given.wrong)
-    ]
-    right = [
-        pytest.param(name, attempt, id=f"{name}-{i}")
-        for name, given in answers.items()
-        for i, attempt in enumerate(given.right)
-    ]
+    exercises = {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
 
-    mistakes = [
-        pytest.param(name, hint, id=f"{name}-{i}")
-        for name, exercise in exercises(module).items()
-        for i, hint in enumerate(exercise.mistakes)
-    ]
+    def each(names, lists):
+        """Parametrize by all entries of the lists; a list's entries are called after its exercise."""
+        every = [
+            pytest.param(name, *entry, id=f"{name}-{i}")
+            for name, entries in lists.items()
+            for i, entry in enumerate(entries)
+        ]
+        return pytest.mark.parametrize(("name", *names), every)
 
-    @pytest.mark.parametrize(("name", "hint"), mistakes)
-    def test_mistake(name: str, hint: str) -> None:
+    @each(["hint"], {name: [(hint,) for hint in exercises[name].mistakes] for name in exercises})
+    def test_mistake(name, hint):
         assert hint.endswith((".", "?")), "a hint is a sentence"
-        exercise = exercises(module)[name]
+        exercise = exercises[name]
         line = exercise.diagnose(exercise.mistaken(hint))
         assert line, "this edit changes the result of no case and no property"
         assert hint in line, line
         broken = re.search("NameError|SyntaxError|positional argument|keyword argument", line)
         assert not broken, f"the edit itself breaks: {line}"
 
-    @pytest.mark.parametrize(("name", "attempt", "hint"), wrong)
-    def test_wrong(name: str, attempt: Any, hint: str, capsys: pytest.CaptureFixture) -> None:
-        exercise = exercises(module)[name]
-        found = exercise(attempt)
+    @each(["attempt", "hint"], {name: given.wrong for name, given in answers.items()})
+    def test_wrong(name, attempt, hint, capsys):
+        found = exercises[name](attempt)
         line = capsys.readouterr().out
-        assert found is exercise.reference, f"accepted: {line}"
+        assert found is exercises[name].reference, f"accepted: {line}"
         assert line.count("\n") == 1, f"more than one line: {line}"
         assert hint in line, line
 
-    @pytest.mark.parametrize(("name", "attempt"), right)
-    def test_right(name: str, attempt: Any, capsys: pytest.CaptureFixture) -> None:
-        assert exercises(module)[name](attempt) is attempt
+    @each(["attempt"], {name: [(attempt,) for attempt in given.right] for name, given in answers.items()})
+    def test_right(name, attempt, capsys):
+        assert exercises[name](attempt) is attempt
         assert capsys.readouterr().out == f"{name}: passed.\n"
 
-    @pytest.mark.parametrize("name", sorted(exercises(module)))
-    def test_reference(name: str) -> None:
-        exercise = exercises(module)[name]
-        assert exercise.diagnose(exercise.reference) is None
+    @pytest.mark.parametrize("name", sorted(exercises))
+    def test_reference(name):
+        assert exercises[name].diagnose(exercises[name].reference) is None
 
-    @pytest.mark.parametrize("name", sorted(exercises(module)))
-    def test_coverage(name: str) -> None:
+    @pytest.mark.parametrize("name", sorted(exercises))
+    def test_coverage(name):
         assert name in answers, f"ANSWERS has no {name!r}"
-        given, known = answers[name], exercises(module)[name].mistakes
-        assert len({*known, *(hint for _, hint in given.wrong)}) >= 5, "five mistakes, each with its hint"
+        given = answers[name]
+        hints = {*exercises[name].mistakes, *(hint for _, hint in given.wrong)}
+        assert len(hints) >= 5, "five mistakes, each with its hint"
         assert len(given.wrong) >= 2, "two wrong answers that are not in the check's table"
         assert len(given.right) >= 2, "two right answers written differently"
 

@@ -9,8 +9,6 @@ from nnlabs.checks.backpropagation import leaky_prime
 from nnlabs.checks.exercise import edited
 from tests.checks.harness import Answers, make_tests
 
-# ---------------------------------------------------------------- smoothed targets
-
 
 def smooth_by_loop(labels, classes, alpha):
     result = np.full((len(labels), classes), alpha / classes)
@@ -19,47 +17,19 @@ def smooth_by_loop(labels, classes, alpha):
     return result
 
 
-def smooth_by_where(labels, classes, alpha):
-    true = labels[:, None] == np.arange(classes)
-    return np.where(true, 1 - alpha + alpha / classes, alpha / classes)
-
-
-# ---------------------------------------------------------------- weighted cross-entropy
-
-
-def weighted_risk_by_sample(a, y, v):
-    v = v / v.sum()
-    risk, slopes = 0.0, np.zeros(a.shape)
-    for i in range(len(a)):
-        largest = a[i].max()
-        log_p = a[i] - largest - np.log(np.sum(np.exp(a[i] - largest)))
-        risk -= v[i] * (y[i] @ log_p)
-        slopes[i] = v[i] * (y[i].sum() * np.exp(log_p) - y[i])
-    return risk, slopes
-
-
 def weighted_risk_by_average(a, y, v):
     risk = np.average(-(y * log_softmax(a, axis=1)).sum(axis=1), weights=v)
     slopes = softmax(a, axis=1) * y.sum(axis=1)[:, None] - y
     return [risk, (slopes.T * v).T / np.sum(v)]
 
 
+def naive_softmax(a):
+    return np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
+
+
 def weighted_risk_in_place(a, y, v):
     v /= v.sum()
     return weighted_risk_by_average(a, y, v)
-
-
-# ---------------------------------------------------------------- a check along one direction
-
-
-def check_by_flat_vectors(function, at, gradient, direction, step=1e-5):
-    def value(t):
-        return function({k: at[k] + t * direction[k] for k in at})
-
-    exact = np.concatenate([np.ravel(gradient[k]) for k in at]) @ np.concatenate(
-        [np.ravel(direction[k]) for k in at]
-    )
-    return exact, (value(step) - value(-step)) / step / 2
 
 
 def check_by_loop(function, at, gradient, direction, step=1e-5):
@@ -68,22 +38,6 @@ def check_by_loop(function, at, gradient, direction, step=1e-5):
         exact += float(np.vdot(gradient[k], direction[k]))
         ahead[k], behind[k] = array + step * direction[k], array - step * direction[k]
     return exact, 0.5 * (function(ahead) - function(behind)) / step
-
-
-def check_in_place(function, at, gradient, direction, step=1e-5):
-    for k in at:
-        at[k] = at[k] + step * direction[k]
-    return check_by_loop(function, at, gradient, direction, step)
-
-
-def check_on_shared_arrays(function, at, gradient, direction, step=1e-5):
-    """Copy the dictionary only: the arrays move forward, then back to where they were."""
-    ahead, behind = dict(at), dict(at)
-    for k in at:
-        ahead[k] += step * direction[k]
-        behind[k] -= step * direction[k]
-    exact, _ = check_by_flat_vectors(function, at, gradient, direction, step)
-    return exact, (function(ahead) - function(behind)) / (2 * step)
 
 
 def check_entry_by_entry(function, at, gradient, direction, step=1e-5):
@@ -96,27 +50,9 @@ def check_entry_by_entry(function, at, gradient, direction, step=1e-5):
     return exact, numeric
 
 
-# ---------------------------------------------------------------- a layer with a shortcut
-
-
 def residual_by_einsum(g, a, h, W, phi_prime):
     s = g * phi_prime(a)
     return np.einsum("ij,il->jl", s, h), np.sum(s, 0), np.einsum("ij,jl->il", s, W) + g
-
-
-def residual_by_matrix(g, a, h, W, phi_prime):
-    rows = [(np.eye(len(W)) + phi_prime(a[i])[:, None] * W).T @ g[i] for i in range(len(g))]
-    s = phi_prime(a) * g
-    return sum(np.outer(s[i], h[i]) for i in range(len(g))), s.sum(axis=0), np.array(rows)
-
-
-def residual_changing_g(g, a, h, W, phi_prime):
-    result = residual_by_einsum(g, a, h, W, phi_prime)
-    g[...] = result[2]
-    return result[0], result[1], g
-
-
-# ---------------------------------------------------------------- find the fault
 
 
 def faulty_gradient(x, theta):
@@ -151,9 +87,6 @@ def tied_by_sample(x, theta):
         total["W"] = total["W"] + (np.outer(np.tanh(a), 2 * error) + np.outer(s, row)) / len(x)
         total["b1"], total["b2"] = total["b1"] + s / len(x), total["b2"] + 2 * error / len(x)
     return risk, total
-
-
-# ---------------------------------------------------------------- the whole network
 
 
 def network_by_recursion(x, y, v, W, b, phi, phi_prime, l2=0.0):
@@ -195,38 +128,11 @@ def network_that_shrinks_its_weights(x, y, v, W, *rest):
     return result
 
 
-# ---------------------------------------------------------------- a batch in parts
-
-
 def accumulated_by_split(gradient, x, y, v, rows):
     cuts = range(rows, len(x), rows)
     parts = [np.split(array, cuts) for array in (x, y, v)]
     results = [(w.sum(), gradient(*part, w)) for *part, w in zip(*parts, strict=True)]
     return {k: sum(weight * slopes[k] for weight, slopes in results) / v.sum() for k in results[0][1]}
-
-
-def accumulated_by_while(gradient, x, y, v, rows):
-    total, seen = None, 0.0
-    while len(x):
-        slopes, weight = gradient(x[:rows], y[:rows], v[:rows]), v[:rows].sum()
-        total = total or {k: np.zeros_like(slopes[k]) for k in slopes}
-        seen += weight
-        total = {k: total[k] + weight / seen * (slopes[k] - total[k]) for k in slopes}
-        x, y, v = x[rows:], y[rows:], v[rows:]
-    return total
-
-
-# ---------------------------------------------------------------- the worst change
-
-
-def worst_by_row(g, eta, norm):
-    change = np.zeros(g.shape)
-    for i, row in enumerate(g):
-        if norm == "max":
-            change[i] = eta * ((row > 0).astype(float) - (row < 0))
-        elif row.any():
-            change[i] = eta * row / np.sqrt(row @ row)
-    return change
 
 
 def worst_by_division(g, eta, norm):
@@ -237,90 +143,40 @@ def worst_by_division(g, eta, norm):
 ANSWERS = {
     "smooth_targets": Answers(
         wrong=[
-            (lambda labels, classes, alpha: None, "return statement"),
             (lambda *given: smooth_by_loop(*given).tolist(), "makes an array of a list"),
             (lambda *given: smooth_by_loop(*given).squeeze(), "an axis of length 1 is missing"),
-            (
-                lambda labels, classes, alpha: smooth_by_loop(
-                    np.unique(labels, return_inverse=True)[1], classes, alpha
-                ),
-                "not even 0",
-            ),
             (lambda labels, classes, alpha: np.eye(classes)[labels], "expected 0.1, found 0"),
         ],
-        right=[
-            smooth_by_loop,
-            smooth_by_where,
-            lambda labels, classes, alpha: smooth_by_where(labels, classes, alpha).astype("float32"),
-        ],
+        right=[smooth_by_loop, lambda *given: smooth_by_loop(*given).astype("float32")],
     ),
     "weighted_risk": Answers(
         wrong=[
             (weighted_risk_in_place, "copy the argument"),
             (lambda a, y, v: weighted_risk_by_average(a, y, v)[0], "how many things"),
-            (
-                lambda a, y, v: (weighted_risk_by_average(a, y, v)[0], softmax(a, axis=1) - y),
-                "What stands before each loss",
-            ),
-            (
-                lambda a, y, v: weighted_risk_by_average(a, y / y.sum(axis=1, keepdims=True), v),
-                "not finite",
-            ),
-            (
-                lambda a, y, v: (
-                    weighted_risk_by_average(a, y, v)[0],
-                    (np.exp(a) / np.exp(a).sum(axis=1, keepdims=True) * y.sum(axis=1, keepdims=True) - y)
-                    * (v / v.sum())[:, None],
-                ),
-                "not finite",
-            ),
+            (lambda a, y, v: weighted_risk_by_average(a, (y.T / y.sum(axis=1)).T, v), "not finite"),
+            (edited(weighted_risk_by_average, "= softmax(a, axis=1) -> = naive_softmax(a)"), "not finite"),
         ],
-        right=[weighted_risk_by_sample, weighted_risk_by_average],
+        right=[weighted_risk_by_average, lambda *given: tuple(weighted_risk_by_average(*given))],
     ),
     "directional_check": Answers(
         wrong=[
-            (check_in_place, "copy the argument"),
-            (check_on_shared_arrays, "in a copy of the dictionary too?"),
             (check_entry_by_entry, "two values are enough"),
-            (
-                lambda function, at, gradient, direction, step=1e-5: check_by_loop(
-                    function, at, gradient, direction
-                ),
-                "numeric: expected",
-            ),
-            (lambda *given: check_by_loop(*given)[0], "how many things"),
+            (lambda *given, step=1e-5: check_by_loop(*given[:4]), "numeric: expected"),
         ],
-        right=[check_by_flat_vectors, check_by_loop],
+        right=[check_by_loop, lambda *given, **step: list(check_by_loop(*given, **step))],
     ),
     "residual_backward": Answers(
         wrong=[
-            (residual_changing_g, "copy the argument"),
-            (
-                lambda g, a, h, W, phi_prime: (g.T @ h, g.sum(axis=0), g + g @ W),
-                "the way back through the activation",
-            ),
-            (
-                lambda g, a, h, W, phi_prime: residual_by_einsum(g / len(g), a, h, W, phi_prime),
-                "W needs no second one",
-            ),
-            (
-                lambda g, a, h, W, phi_prime: residual_by_einsum(g, a, h, W, leaky_prime),
-                "at index",
-            ),
+            (lambda *given: residual_by_einsum(*given)[:2], "how many things"),
+            (lambda g, a, h, W, phi_prime: residual_by_einsum(g, a, h, W, leaky_prime), "at index"),
         ],
-        right=[residual_by_einsum, residual_by_matrix],
+        right=[residual_by_einsum, lambda *given: list(residual_by_einsum(*given))],
     ),
     "tied_gradient": Answers(
         wrong=[
             (faulty_gradient, "more than one fault"),
-            (edited(faulty_gradient, [AT_A]), "What has b1 twice?"),
             (edited(faulty_gradient, [AT_A, ONCE]), "overwritten"),
-            (edited(faulty_gradient, [ONCE, ADDED]), "Is h an a"),
-            (lambda *given: tied_by_sample(*given)[1], "how many things"),
-            (
-                lambda x, theta: (tied_by_sample(x, theta)[0], {"W": 0 * theta["W"]}),
-                "there is no slopes[b2]",
-            ),
+            (lambda *given: (tied_by_sample(*given)[0], {"W": given[1]["W"]}), "there is no slopes[b2]"),
         ],
         right=[edited(faulty_gradient, [AT_A, ONCE, ADDED]), tied_by_sample],
     ),
@@ -329,32 +185,26 @@ ANSWERS = {
             (network_of_one_block, "one entry for each array"),
             (network_that_shrinks_its_weights, "copy the argument"),
             (network_by_sample, "no loop over the samples"),
-            (lambda *given: network_by_recursion(*given)[:4], "how many things"),
         ],
         right=[network_by_recursion, lambda *given: list(network_by_recursion(*given))],
     ),
     "accumulated": Answers(
         wrong=[
             (lambda gradient, x, y, v, rows: gradient(x, y, v), "no part has more"),
-            (
-                lambda gradient, x, y, v, rows: accumulated_by_split(gradient, x, y, v, 1),
-                "not finite",
-            ),
-            (
-                lambda gradient, *rest: {k: accumulated_by_split(gradient, *rest)[k] for k in (1, 2)},
-                "expected a dictionary with the keys",
-            ),
+            (lambda *given: accumulated_by_split(*given[:4], 1), "not finite"),
+            (lambda *given: {1: accumulated_by_split(*given)[1]}, "expected a dictionary with the keys"),
         ],
-        right=[accumulated_by_split, accumulated_by_while],
+        right=[
+            accumulated_by_split,
+            lambda *given: {k: np.float32(g) for k, g in accumulated_by_split(*given).items()},
+        ],
     ),
     "worst_change": Answers(
         wrong=[
-            (lambda g, eta, norm: g + worst_by_row(g, eta, norm), "expected"),
-            (lambda g, eta, norm: np.where(g < 0, -eta, eta), "the pixel should stay"),
-            (lambda g, eta, norm: worst_by_row(g, eta, norm).tolist(), "makes an array of a list"),
-            (lambda g, eta, norm: eta * np.sign(g), "is the argument `norm` used"),
+            (lambda g, *others: g + worst_by_division(g, *others), "expected"),
+            (lambda *given: worst_by_division(*given).tolist(), "makes an array of a list"),
         ],
-        right=[worst_by_row, worst_by_division],
+        right=[worst_by_division, lambda *given: worst_by_division(*given).astype("float32")],
     ),
 }
 

@@ -42,11 +42,6 @@ def raising(x):
     return y @ missing  # noqa: F821
 
 
-def mutating(x):
-    x[x < 0] = 0
-    return x
-
-
 def looping(x):
     while True:
         pass
@@ -58,10 +53,6 @@ def looping_through_except(x):
             x = x + 1
         except:  # noqa: E722
             pass
-
-
-def leaving(x):
-    sys.exit(0)
 
 
 @pytest.mark.parametrize(
@@ -81,14 +72,14 @@ def leaving(x):
         (lambda x, y: x, "It should take (x), it takes (x, y)"),
         (raising, "NameError: name 'missing' is not defined, for relu([-2, 0, 3])."),
         (lambda x: np.eye(2) @ x, "Hint: write down the shapes of both sides."),
-        (mutating, "changes its argument"),
+        (lambda x: np.maximum(0, x, out=x), "changes its argument"),
         (looping, "of computing. Hint: is there a loop whose condition never becomes false?"),
         pytest.param(
             looping_through_except,
             "of computing. Hint: is there a loop whose condition never becomes false?",
             marks=SIGNALS_BETWEEN_BLOCKS,
         ),
-        (leaving, "calls exit()"),
+        (lambda x: sys.exit(0), "calls exit()"),
         (3.0, "should be a function, it is 3"),
     ],
 )
@@ -99,14 +90,6 @@ def test_a_wrong_answer_gets_one_line_and_the_reference(attempt, part, capsys):
     assert line.count("\n") == 1
     assert part in line
     assert line.endswith("`relu` is now the course's own version, until you run your cell again.\n")
-
-
-def test_a_right_answer_is_returned(capsys):
-    def answer(x):
-        return np.where(x > 0, x, 0)
-
-    assert relu(answer) is answer
-    assert capsys.readouterr().out == "relu: passed.\n"
 
 
 @pytest.mark.parametrize("mode", ["autograde", "validate"])
@@ -160,12 +143,6 @@ def test_a_check_leaves_the_random_generators_alone():
     np.random.seed(3)
     relu.diagnose(lambda x: np.random.rand(3))
     assert np.random.rand() == expected
-
-
-def test_a_second_run_of_the_check_does_not_pass(capsys):
-    again = relu(relu(lambda x: x))
-    assert again is relu.reference
-    assert "own version: run your cell above, then this one" in capsys.readouterr().out.splitlines()[1]
 
 
 def test_a_hint_is_given_only_if_it_agrees_up_to_the_failing_case():
@@ -355,22 +332,14 @@ def test_a_generator_must_be_used():
 
 def test_a_loop_over_the_pixels_is_found_by_its_steps():
     def by_pixels(n):
-        return [[i * j for j in range(n)] for i in range(n)]
-
-    def by_loop(n):
         image = np.zeros((n, n))
         for i in range(n):
             for j in range(n):
                 image[i, j] = i * j
 
-    def by_rows(n):
-        return [np.arange(n) * i for i in range(n)]
-
-    for right in (by_rows, lambda n: np.outer(np.arange(n), np.arange(n))):
-        expect.no_loop(right, "it", "")
-    for wrong in (by_loop,):
-        with pytest.raises(expect.WrongError, match="it loops over the pixels"):
-            expect.no_loop(wrong, "it", "")
+    expect.no_loop(lambda n: [np.arange(n) * i for i in range(n)], "it", "")
+    with pytest.raises(expect.WrongError, match="it loops over the pixels"):
+        expect.no_loop(by_pixels, "it", "")
 
 
 def test_gradient_compares_with_finite_differences():

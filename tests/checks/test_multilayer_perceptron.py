@@ -12,14 +12,6 @@ def softmax(Z):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-# ---------------------------------------------------------------- NumPy
-
-
-def widest_by_formula(limit, inputs, hidden_layers, outputs):
-    a, b, c = hidden_layers - 1, inputs + hidden_layers + outputs, outputs - limit
-    return int((-b + np.sqrt(b * b - 4 * a * c)) / (2 * a) + 1e-9) if a else -c // b
-
-
 def widest_from_above(limit, d, L, K):
     return max(n for n in range(1, 500) if n * (d + 1) + (L - 1) * n * (n + 1) + K * (n + 1) <= limit)
 
@@ -29,17 +21,6 @@ def forward_recursive(X, parameters, activations):
         return [X]
     (W, b), *after = parameters
     return [X, *forward_recursive(activations[0](np.einsum("mi,ni->mn", X, W) + b), after, activations[1:])]
-
-
-def log_softmax_loop(Z):
-    return np.array([z - max(z) - np.log(sum(np.exp(z - max(z)))) for z in Z])
-
-
-def last_class_loop(W, b):
-    U, c = np.zeros(W.shape), np.zeros(b.shape)
-    for k in range(len(b) - 1):
-        U[k], c[k] = W[k] - W[-1], b[k] - b[-1]
-    return U, c
 
 
 def sorting(W1, W2):
@@ -73,28 +54,16 @@ def all_states(sequences, lengths, W_x, W_h, b):
     return np.stack(states, axis=1)
 
 
-def states_by_product(sequences, lengths, W_x, W_h, b):
-    h = 0 * (sequences[:, 0] @ W_x.T)
-    for t in range(sequences.shape[1]):
-        h += (lengths > t)[:, None] * (np.tanh(sequences[:, t] @ W_x.T + h @ W_h.T + b) - h)
-    return h
-
-
-# ---------------------------------------------------------------- Keras
-
-
-def keras_with(hidden="relu", weights=lambda W, b: [W.T, b], with_input=True, unset=0, fixed=None, end=None):
+def keras_with(hidden="relu", weights=lambda W, b: [W.T, b], with_input=True, unset=0):
     """Return an answer that is right, or differs in an argument."""
 
     def to_keras(parameters):
         model = keras.Sequential([keras.Input((parameters[0][0].shape[1],))] if with_input else [])
         for k, (W, b) in enumerate(parameters):
             activation = "softmax" if k == len(parameters) - 1 else hidden
-            model.add(keras.layers.Dense(fixed or len(W), activation=activation))
+            model.add(keras.layers.Dense(len(W), activation=activation))
             if k < len(parameters) - unset:
                 model.layers[-1].set_weights(weights(W, b))
-        if end is not None:
-            model.add(keras.layers.Softmax(axis=end))
         return model
 
     return to_keras
@@ -138,20 +107,6 @@ def fit_without_fit(model, x, y, epochs):
     return model
 
 
-def fit_without_compile(model, x, y, epochs):
-    model.fit(x, y, epochs=epochs)
-    return model
-
-
-def fit_returns_history(model, x, y, epochs):
-    fit_with()(model, x, y, epochs)
-    return model.history
-
-
-def fit_a_clone(model, x, y, epochs):
-    return fit_with()(keras.models.clone_model(model), x, y, epochs)
-
-
 def fit_and_validate_on_a_part(model, x, y, epochs):
     x, y = mixed(x, y)
     return fit_with(validation_data=(x[:60], y[:60]))(model, x, y, epochs)
@@ -186,15 +141,12 @@ ANSWERS = {
     "widest": Answers(
         wrong=[
             (lambda limit, d, L, K: (limit - K) // (d + K + 1), "weights between two hidden layers"),
-            (lambda limit, d, L, K: widest_by_formula(limit, d, L, K) + 0.5, "expected 12, found 12.5"),
-            (lambda limit, d, L, K: limit // (d + L - 1 + K), "The biases are missing"),
+            (lambda *given: widest_from_above(*given) + 0.5, "expected 12, found 12.5"),
         ],
-        right=[widest_by_formula, widest_from_above],
+        right=[widest_from_above, lambda *given: np.array(widest_from_above(*given))],
     ),
     "forward": Answers(
         wrong=[
-            (lambda X, parameters, phi: [X.T, *forward_recursive(X, parameters, phi)[1:]], "transposed"),
-            (lambda X, parameters, activations: None, "return statement"),
             (lambda *a: [a[0].tolist(), *forward_recursive(*a)[1:]], "found a list"),
             (lambda *a: forward_recursive(*a)[::-1], "[0]: expected [[1, 2]], found [[2, -6]]"),
         ],
@@ -202,35 +154,21 @@ ANSWERS = {
     ),
     "log_softmax": Answers(
         wrong=[
-            (lambda Z: np.log(softmax(Z)), "is the fraction computed before the logarithm?"),
-            (
-                lambda Z: np.log(np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)),
-                "some values are not finite",
-            ),
-            (lambda Z: Z - np.log(np.exp(Z).sum(axis=1, keepdims=True)), "exp(1000) is infinite"),
+            (lambda Z: np.log(np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)), "not finite"),
             (lambda Z: np.log(np.clip(softmax(Z), 1e-15, 1)), "expected"),
-            (lambda Z: -log_softmax_loop(Z), "the sign is reversed"),
-            (lambda Z: log_softmax_loop(Z).tolist(), "np.array makes an array of a list"),
         ],
         right=[
-            log_softmax_loop,
+            lambda Z: np.array([z - max(z) - np.log(sum(np.exp(z - max(z)))) for z in Z]),
             lambda Z: keras.ops.convert_to_numpy(keras.ops.log_softmax(Z)),
-            lambda Z: -np.logaddexp.reduce(Z[:, None, :] - Z[:, :, None], axis=2),
             lambda Z: Z.astype("float32") - np.logaddexp.reduce(Z.astype("float32"), axis=1)[:, None],
         ],
     ),
     "last_class_zero": Answers(
         wrong=[
-            (lambda W, b: W - W[-1], "expected 2 values"),
-            (
-                lambda W, b: (last_class_loop(W, b)[0].tolist(), b - b[-1]),
-                "np.array makes an array of a list",
-            ),
             (lambda W, b: (W - W[-1], b - W[-1].sum()), "[1]"),
             (lambda W, b: (W - W.max(axis=0), b - b.max()), "[0]: at index"),
         ],
         right=[
-            last_class_loop,
             lambda W, b: [W - W[-1:], b - b[-1:]],
             lambda W, b: (W - np.outer(np.ones(len(b)), W[-1]), np.append(b[:-1] - b[-1], 0.0)),
         ],
@@ -240,11 +178,8 @@ ANSWERS = {
             (sorting(FIVE, [[0, 0, 1, -1, 1], [1, -1, 0, 0, -1]]), "at most 4 are allowed"),
             (sorting(SIGNS[:3], [[1, 0, 1], [1, 0, -1]]), "at index"),
             (sorting(SIGNS, np.transpose([[1, -1, 1, 1], [1, -1, -1, -1]])), "has a row in W"),
-            (sorting(SIGNS, [[0.5, -0.5, 0.5, 0.5]]), "has a row in W"),
-            (sorting(SIGNS, [[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, -0.5, -0.5]]), "at index"),
             (lambda: (([[1, 1], [1, 1]], [0, -1]), ([[1, -2]], [0])), "np.array makes an array of a list"),
             (sorting_with_bias(20.0), "only while the numbers are small"),
-            (sorting_with_bias(1e6), "only while the numbers are small"),
             (lambda: [np.eye(2), np.zeros(2), np.ones((1, 2)), np.zeros(1)], "one pair for the hidden layer"),
             (lambda: None, "return statement"),
         ],
@@ -256,17 +191,12 @@ ANSWERS = {
     ),
     "to_keras": Answers(
         wrong=[
-            (keras_with(unset=2), "are all the weights set"),
             (keras_with(unset=1), "are all the weights set"),
             (keras_with(hidden="gelu"), "['outputs for 5-8-3']: at index"),
             (keras_with(weights=lambda W, b: [W, b]), "a Keras kernel has a row for each input, a column"),
-            (keras_with(fixed=8), "a Keras kernel has a row for each input, a column"),
             (keras_with(with_input=False), "what tells it?"),
             (keras_with(with_input=False, unset=9), "begin with keras.Input"),
             (lambda parameters: keras_with()(parameters[:-1]), "expected shape (20, 3), found shape (20, 8)"),
-            (keras_with(end=-1), "the softmax is applied twice"),
-            (keras_with(weights=lambda W, b: [W.reshape(W.T.shape), b]), "does not exchange rows"),
-            (keras_with(weights=lambda W, b: [W.reshape(W.T.shape), b], end=0), "at index"),
             (lambda parameters: None, "return statement"),
             (lambda parameters: keras_with()(parameters).get_weights(), "return the model itself"),
         ],
@@ -276,26 +206,16 @@ ANSWERS = {
         wrong=[
             (lambda *a: all_states(*a)[:, -1], "What follows the end of a sequence"),
             (all_states, "shape"),
-            (lambda x, n, *a: states_one_by_one(x, n - 1, *a), "One step is missing"),
-            (lambda x, n, *a: states_one_by_one(x[:, ::-1], n, *a), "The end of the array is read"),
-            (lambda *a: states_one_by_one(*a).tolist(), "makes an array of a list"),
         ],
-        right=[
-            states_one_by_one,
-            states_by_product,
-            lambda x, n, *a: all_states(x, n, *a)[np.arange(len(n)), n - 1],
-        ],
+        right=[states_one_by_one, lambda x, n, *a: all_states(x, n, *a)[np.arange(len(n)), n - 1]],
     ),
     "train": Answers(
         wrong=[
-            (fit_without_compile, "which loss, which optimiser?"),
+            (lambda model, x, y, epochs: model.fit(x, y, epochs=epochs), "which loss, which optimiser?"),
             (fit_with(loss="categorical_crossentropy"), "do the labels fit the loss?"),
             (fit_with(loss="mse", labels=one_hot), "for regression"),
             (fit_with(loss="mae", labels=one_hot), "which loss belongs"),
-            (
-                fit_with(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
-                "takes them for logits",
-            ),
+            (fit_with(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)), "for logits"),
             (fit_without_fit, "which method does it"),
             (fit_with(epochs=10), "handed on to fit"),
             (fit_with(validation_split=0.0), "which argument of fit"),
@@ -304,12 +224,10 @@ ANSWERS = {
             (fit_with(mix=lambda x, y: (mixed(x, y)[0], y)), "mix x and y alike"),
             (fit_with(mix=lambda x, y: (x, mixed(x, y)[1])), "still belong together"),
             (fit_with(mix=lambda x, y: (x, y)), "which rows are kept apart"),
-            (fit_with(mix=lambda x, y: (x[::-1], y[::-1])), "which rows are kept apart"),
             (fit_with(mix=lambda x, y: (x, y), validation_split=0.01), "which rows are kept apart"),
             (fit_and_validate_on_a_part, "should not have seen the images"),
             (fit_with(verbose="auto"), "which value of verbose"),
-            (fit_returns_history, "what fit returns"),
-            (fit_a_clone, "not with a copy"),
+            (lambda model, *given: fit_with()(keras.models.clone_model(model), *given), "not with a copy"),
             (lambda model, x, y, epochs: None, "it returns None. Hint: end with the model"),
         ],
         right=[

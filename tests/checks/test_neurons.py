@@ -7,29 +7,15 @@ import numpy as np
 from nnlabs.checks import neurons
 from tests.checks.harness import Answers, make_tests
 
-# -- sigmoid, softplus
-
 
 def sigmoid(x):
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
-def sigmoid_by_mask(x):
-    x = np.asarray(x, dtype=float)
-    result = np.empty_like(x)
-    positive = x >= 0
-    result[positive] = 1 / (1 + np.exp(-x[positive]))
-    result[~positive] = np.exp(x[~positive]) / (1 + np.exp(x[~positive]))
-    return result
-
-
 def sigmoid_without_warning(x):
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-x))
-
-
-# -- neurons, gates
 
 
 def neurons_by_loop(X, W, phis):
@@ -40,16 +26,10 @@ def neurons_by_loop(X, W, phis):
     return result
 
 
-def neurons_by_column(X, W, phis):
-    return np.transpose([phis[j](X @ W[j, 1:] + W[j, 0]) for j in range(len(W))])
-
-
 def gates_like(**changed):
     right = {"NAND": ([-2, -2], 3), "IMPLIES": ([-2, 2], 1), "MAJORITY": ([2, 2, 2], -3)}
     return lambda: {name: (np.array(w), b) for name, (w, b) in right.items()} | changed
 
-
-# -- parity, pocket, gradient, train
 
 COUNT, BIASES, SIGNS = np.ones((3, 3)), np.array([-0.5, -1.5, -2.5]), np.array([1, -1, 1])
 ODD = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, 1]])  # one neuron for each odd corner
@@ -81,17 +61,7 @@ def pocket_by_history(X, y, epochs):
     return *history[best], counts[best]
 
 
-def pocket_by_folding(X, y, epochs):
-    ones = np.hstack([np.ones((len(X), 1)), X])
-    w = best = np.zeros(ones.shape[1])
-    for _ in range(epochs):
-        for x_i, y_i in zip(ones, y, strict=True):
-            w = w + (y_i - (w @ x_i >= 0)) * x_i
-        best = min(best, w, key=lambda v: np.sum((ones @ v >= 0) != y))
-    return best[1:], best[0], np.sum((ones @ best >= 0) != y)
-
-
-def pocket_in_place(X, y, epochs, copy=False):
+def pocket_in_place(X, y, epochs):
     w, b = np.zeros(X.shape[1]), 0.0
     best = w, b, count(w, b, X, y)
     for _ in range(epochs):
@@ -99,7 +69,7 @@ def pocket_in_place(X, y, epochs, copy=False):
         w[:] = change
         if count(w, b, X, y) < best[2]:
             best = w, b, count(w, b, X, y)
-    return (best[0].copy(), *best[1:]) if copy else best
+    return best
 
 
 def gradient(w, b, X, t):
@@ -131,35 +101,17 @@ def train_right(X, t, steps, share=0.5):
     return [w, b, losses, rates]
 
 
-def train_folded(X, t, steps):
-    ones, losses, rates = np.hstack([X, np.ones((len(X), 1))]), [], [1.0]
-    v = np.zeros(ones.shape[1])
-    for _ in range(steps):
-        g = ones.T @ (-t * sigmoid(-t * (ones @ v))) / len(t)
-        losses.append(loss(v, 0, ones, t))
-        rates.append(2 * rates[-1])
-        while loss(v - rates[-1] * g, 0, ones, t) - losses[-1] > -rates[-1] * np.linalg.norm(g) ** 2 / 2:
-            rates[-1] *= 0.5
-        v = v - rates[-1] * g
-    return v[:-1], v[-1], losses, rates[1:]
-
-
 ANSWERS = {
     "sigmoid": Answers(
         wrong=[
             (lambda x: 1 / (1 + np.exp(-x)), "meets an overflow. Hint: e^800"),
-            (lambda x: np.exp(x) / (1 + np.exp(x)), "only sees numbers"),
-            (
-                lambda x: np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))),
-                "only sees numbers",
-            ),
+            (lambda x: np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))), "e^800"),
             (lambda x: 1 / (1 + math.exp(-x)), "It stops at line"),
             (lambda x: np.where(abs(x) > 10, x > 10, sigmoid(x)), "Is something rounded"),
             (lambda x: sigmoid(x).astype(x.dtype), "made of integers"),
         ],
         right=[
             sigmoid,
-            sigmoid_by_mask,
             sigmoid_without_warning,
             lambda x: 0.5 * (1 + np.tanh(x / 2)),
             lambda x: 1 / (1 + np.exp(-np.clip(x, -500, 500))),
@@ -169,14 +121,6 @@ ANSWERS = {
         wrong=[
             (lambda x: (np.log(1 + np.exp(x)), sigmoid(x)), "softplus([-800, 800]) meets an overflow"),
             (lambda x: np.log(1 + np.exp(x)), "a tuple is wanted"),
-            (lambda x: (np.log(1 + np.exp(-x)), sigmoid(x)), "should grow with x"),
-            (lambda x: (np.logaddexp(0, x), np.exp(x) / (1 + np.exp(x))), "meets an overflow"),
-            (lambda x: (np.logaddexp(0, x), sigmoid(-x)), "this slope falls"),
-            (lambda x: (np.logaddexp(0, x).tolist(), sigmoid(x)), "makes an array of a list"),
-            (
-                lambda x: (np.where(abs(x) > 10, np.maximum(x, 0), np.logaddexp(0, x)), sigmoid(x)),
-                "Is something rounded",
-            ),
         ],
         right=[
             lambda x: (np.logaddexp(0, x), 0.5 + 0.5 * np.tanh(x / 2)),
@@ -187,15 +131,12 @@ ANSWERS = {
     "neurons": Answers(
         wrong=[
             (lambda X, W, phis: X @ W.T, "write down the shapes"),
-            (lambda X, W, phis: neurons_by_loop(X, W, phis).T, "one row for each example"),
             (lambda X, W, phis: neurons_by_loop(X, W, phis).tolist(), "makes an array of a list"),
-            (lambda X, W, phis: neurons_by_loop(X, W, [phis[0]] * len(W)), "here all have the first"),
             (lambda X, W, phis: neurons_by_loop(X, W, phis)[:, 0], "sum or a mean over one axis too many"),
             (lambda X, W, phis: neurons_by_loop(X, W, phis).astype(W.dtype).astype(X.dtype), "of integers"),
         ],
         right=[
             neurons_by_loop,
-            neurons_by_column,
             lambda X, W, phis: (
                 np.stack([p(W[j] @ np.vstack([X[:, 0] * 0 + 1, X.T])) for j, p in enumerate(phis)]).T
             ),
@@ -210,13 +151,10 @@ ANSWERS = {
             (gates_like(IMPLIES=(np.array([1, -1]), 0.5)), "the table of x2 IMPLIES x1"),
             (gates_like(IMPLIES=(np.array([1, 1]), 0.5)), "for all inputs"),
             (gates_like(MAJORITY=(np.ones(3), -2.5)), "table of AND of three"),
-            (gates_like(MAJORITY=(np.ones(3), -0.5)), "table of OR of three"),
-            (gates_like(MAJORITY=(np.array([2, 1, 1]), -1.5)), "the sum for each input"),
             (gates_like(MAJORITY=(np.ones(2), -1.5)), "weights of shape (3,)"),
             (gates_like(NAND=(1, 1, -1.5)), "give a pair"),
             (gates_like(NAND=(np.array([1, 1]), np.array([-1.5]))), "one number as bias"),
             (gates_like(NOR=(np.array([-1, -1]), 0.5)), "and no other"),
-            (lambda: dict.fromkeys(("AND", "OR", "NAND"), (np.ones(2), -0.5)), "one entry for each"),
             (lambda: {"nand": (np.array([1, 1]), -1.5)}, "capital letters"),
             (lambda: [(np.array([1, 1]), -1.5)] * 3, "between curly braces"),
             (lambda: None, "return statement"),
@@ -232,10 +170,6 @@ ANSWERS = {
             (parity_like(COUNT[:2], BIASES[:2], SIGNS[:2]), "too few of them"),
             (parity_like(COUNT, BIASES * 0 - 0.5), "some hidden neurons say the same"),
             (parity_like(np.array([[1, 1, 1], [2, 2, 2], [4, 4, 4.0]]).T, BIASES * [1, 2, 4]), "transposed"),
-            (parity_like(w2=-SIGNS, b2=0.5), "NOT PARITY"),
-            (parity_like(b2=-1.5), "for all inputs"),
-            (parity_like(b2=0), "move its bias a little"),
-            (parity_like(w2=np.ones(3), b2=-1.5), "table of MAJORITY"),
             (parity_like(w2=np.array([1, -1, 0])), "table of each hidden"),
             (parity_like(w2=SIGNS[None]), "one weight in w2"),
             (parity_like(np.ones(3)), "one row for each"),
@@ -252,33 +186,25 @@ ANSWERS = {
     "pocket": Answers(
         wrong=[
             (pocket_in_place, "do they change in the pocket"),
-            (lambda X, y, epochs: pocket_in_place(X, y, epochs, copy=True), "do they change in the pocket"),
             (lambda X, y, epochs: pocket_by_history(X, y, epochs)[:2], "how many things"),
             (lambda X, y, epochs: (*pocket_by_history(X, y, epochs)[:2], 3), "[2]: expected"),
-            (lambda X, y, epochs: None, "return statement"),
         ],
-        right=[pocket_by_history, pocket_by_folding, lambda *given: list(pocket_by_history(*given))],
+        right=[pocket_by_history, lambda *given: list(pocket_by_history(*given))],
     ),
     "gradient": Answers(
         wrong=[
-            (
-                lambda w, b, X, t: (gradient(w, b, X, t)[0], gradient(w, b, X, t)[1] * len(t)),
-                "a mean as well",
-            ),
             (lambda w, b, X, t: gradient(w, b, X, t)[0], "a tuple is wanted"),
             (lambda w, b, X, t: gradient_as_before(w, b, X, 2 * t - 1), "labels 0 and 1"),
         ],
-        right=[gradient, gradient_as_before, lambda *given: list(gradient(*given))],
+        right=[gradient, gradient_as_before],
     ),
     "train": Answers(
         wrong=[
             (lambda X, t, steps: train_right(X, t, steps, share=1), "one half is missing"),
-            (lambda X, t, steps: train_right(X, t, steps, share=0), "at least half"),
             (lambda X, t, steps: train_right(X, t, steps)[:3], "how many things"),
-            (lambda X, t, steps: None, "return statement"),
             (lambda *a: (train_right(*a)[0].tolist(), *train_right(*a)[1:]), "makes an array of a list"),
         ],
-        right=[train_right, train_folded, lambda *given: tuple(train_right(*given))],
+        right=[train_right, lambda *given: tuple(train_right(*given))],
     ),
 }
 

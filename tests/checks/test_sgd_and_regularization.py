@@ -7,21 +7,11 @@ from keras import layers, regularizers
 from nnlabs.checks import sgd_and_regularization
 from tests.checks.harness import Answers, make_tests
 
-# -- schedule
-
 
 def schedule_by_table(r, rate, steps, warmup):
     up = [rate * (i + 1) / warmup for i in range(warmup)]
     down = [rate * np.cos(np.pi / 2 * i / (steps - warmup)) ** 2 for i in range(1, steps - warmup + 1)]
     return (up + down)[r - 1]
-
-
-def schedule_by_where(r, rate, steps, warmup):
-    wave = rate / 2 + rate / 2 * np.cos(np.pi * (r - warmup) / (steps - warmup))
-    return np.where(r < warmup, rate * r / max(warmup, 1), wave)
-
-
-# -- Nesterov
 
 
 def nesterov_in_two_moves(theta, v, gradient, rate, mu):
@@ -30,26 +20,10 @@ def nesterov_in_two_moves(theta, v, gradient, rate, mu):
     return moved, moved - theta
 
 
-def nesterov_on_copies(theta, v, gradient, rate, mu):
-    theta, v = np.array(theta, dtype=float), np.array(v, dtype=float)
-    v *= mu
-    v -= rate * gradient(theta + v)
-    theta += v
-    return [theta, v]
-
-
 def nesterov_in_place(theta, v, gradient, rate, mu):
     v *= mu
     v -= rate * gradient(theta + v)
     return theta + v, v
-
-
-def flat(theta, v, gradient, rate, mu):
-    theta, v = nesterov_in_two_moves(theta, v, gradient, rate, mu)
-    return np.ravel(theta), np.ravel(v)
-
-
-# -- Adam and AdamW
 
 
 def faulty_adam(theta, v, q, r, slope, rate, beta1, beta2, epsilon):
@@ -60,48 +34,14 @@ def faulty_adam(theta, v, q, r, slope, rate, beta1, beta2, epsilon):
     return theta - rate * v_hat / np.sqrt(q_hat + epsilon), v_hat, q_hat
 
 
-def adam_with_one_correction(theta, v, q, r, slope, rate, beta1, beta2, epsilon):
-    v = v + (1 - beta1) * (slope - v)
-    q = q + (1 - beta2) * (slope * slope - q)
-    root = np.sqrt(1 - beta2**r)
-    return theta - rate * root / (1 - beta1**r) * v / (np.sqrt(q) + root * epsilon), v, q
-
-
 def adam_by_names(theta, v, q, r, slope, rate, beta1, beta2, epsilon):
     new_v, new_q = beta1 * v + slope - beta1 * slope, beta2 * q + np.square(slope) * (1 - beta2)
     corrected = {"v": new_v / (1 - beta1**r), "q": new_q / (1 - beta2**r)}
     return [theta - rate * corrected["v"] / (corrected["q"] ** 0.5 + epsilon), new_v, new_q]
 
 
-def adamw(adam=adam_by_names, before=lambda theta, shrink: theta * (1 - shrink)):
-    def step(theta, v, q, r, slope, rate, beta1, beta2, epsilon, decay):
-        start = before(theta, rate * decay)
-        return adam(start, v, q, r, slope, rate, beta1, beta2, epsilon)
-
-    return step
-
-
-def adamw_by_moves(theta, v, q, r, slope, rate, beta1, beta2, epsilon, decay):
-    moved, v, q = adam_by_names(theta, v, q, r, slope, rate, beta1, beta2, epsilon)
-    return moved - rate * decay * theta, v, q
-
-
-def penalty_in_slope(theta, v, q, r, slope, rate, beta1, beta2, epsilon, decay):
-    return adam_by_names(theta, v, q, r, slope + decay * theta, rate, beta1, beta2, epsilon)
-
-
-# -- initial weights
-
-
-def uniform(width):
-    def weights(n_in, n_out, alpha, rng):
-        return (2 * rng.random((n_out, n_in)) - 1) * width(n_in, n_out, alpha)
-
-    return weights
-
-
-def right_width(n_in, n_out, alpha):
-    return np.sqrt(6 / (n_in * (1 + alpha**2)))
+def adamw(theta, v, q, r, slope, rate, beta1, beta2, epsilon, decay):
+    return adam_by_names(theta * (1 - rate * decay), v, q, r, slope, rate, beta1, beta2, epsilon)
 
 
 def weights_by_rows(n_in, n_out, alpha, rng):
@@ -109,17 +49,14 @@ def weights_by_rows(n_in, n_out, alpha, rng):
     return np.array([rng.uniform(-c, c, n_in) for _ in range(n_out)])
 
 
-# -- dropout
-
-
-def relu_dropout(forward=lambda p: 1 / (1 - p), backward=lambda p: 1 / (1 - p), size=np.shape):
+def relu_dropout(size=np.shape):
     def layer(a, p, rng):
         kept = rng.uniform(size=size(a)) > p
 
         def back(s):
-            return np.where((a > 0) & kept, s * backward(p), 0.0)
+            return np.where((a > 0) & kept, s / (1 - p), 0.0)
 
-        return np.where(kept, np.maximum(a, 0) * forward(p), 0.0), back
+        return np.where(kept, np.maximum(a, 0) / (1 - p), 0.0), back
 
     return layer
 
@@ -139,9 +76,6 @@ def called_at_once(a, p, rng):
     return h, back(np.ones_like(a))
 
 
-# -- early stopping
-
-
 def stopping_by_search(curve, patience):
     for last in range(1, len(curve) + 1):
         best = int(np.argmin(curve[:last])) + 1
@@ -150,20 +84,8 @@ def stopping_by_search(curve, patience):
     return best, len(curve)
 
 
-def stopping_by_while(curve, patience):
-    best = epoch = 1
-    while epoch < len(curve) and epoch - best < patience:
-        epoch += 1
-        if curve[epoch - 1] < curve[best - 1]:
-            best = epoch
-    return [best, epoch]
-
-
-# -- the model
-
-
 def network(
-    drop=lambda p: [0, p, p, 0],
+    drop=lambda p: [0, p, p],
     penalty=lambda l1, l2: [regularizers.L1(l1), regularizers.L2(l2), regularizers.L2(l2)],
     activations=("relu", "relu", "softmax"),
     widths=(128, 128, 10),
@@ -176,8 +98,6 @@ def network(
                 model.add(layers.Dropout(drop(p)[k]))
             options = {"activation": activations[k], "kernel_regularizer": penalty(l1, l2)[k], **dense}
             model.add(layers.Dense(widths[k], **options))
-        if drop(p)[3]:
-            model.add(layers.Dropout(drop(p)[3]))
         return model
 
     return build
@@ -191,8 +111,8 @@ def one_dropout_used_twice(l1, l2, p):
     return keras.Model(image, layers.Dense(10, "softmax", kernel_regularizer=penalty)(h))
 
 
-def nested(l1, l2, p):
-    parts = network()(l1, l2, p).layers
+def nested(*given):
+    parts = network()(*given).layers
     return keras.Sequential([keras.Input((784,)), keras.Sequential(parts[:2]), keras.Sequential(parts[2:])])
 
 
@@ -214,79 +134,48 @@ ANSWERS = {
     "schedule": Answers(
         wrong=[
             (lambda r, rate, steps, warmup: min(rate * r / max(warmup, 1), rate), "expected 7.696, found 8"),
-            (
-                lambda r, rate, steps, warmup: schedule_by_table(r + 1, rate, steps + 1, warmup),
-                "expected 2, found 4",
-            ),
-            (
-                lambda r, rate, steps, warmup: schedule_by_table(r, rate, steps, max(warmup, 1)),
-                "expected 0.4268",
-            ),
+            (lambda *given: schedule_by_table(*given[:3], max(given[3], 1)), "expected 0.4268"),
         ],
-        right=[schedule_by_table, schedule_by_where],
+        right=[schedule_by_table, lambda *given: np.array(schedule_by_table(*given))],
     ),
     "nesterov_step": Answers(
         wrong=[
             (nesterov_in_place, "changes its argument"),
-            (flat, "expected shape (2, 3), found shape (6,)"),
-            (
-                lambda theta, v, gradient, rate, mu: theta + mu * v - rate * gradient(theta + mu * v),
-                "expected 2",
-            ),
-            (
-                lambda theta, v, gradient, rate, mu: nesterov_in_two_moves(theta, v, gradient, rate, 0.9),
-                "expected",
-            ),
+            (lambda *given: nesterov_in_two_moves(*given[:4], 0.9), "expected"),
         ],
-        right=[nesterov_in_two_moves, nesterov_on_copies],
+        right=[nesterov_in_two_moves, lambda *given: list(nesterov_in_two_moves(*given))],
     ),
     "adam_step": Answers(
         wrong=[
             (faulty_adam, "expected"),
-            (lambda *given: adam_by_names(*given[:-1], 1e-7), "is there a number in its place?"),
             (lambda *given: tuple(np.ravel(part) for part in adam_by_names(*given)), "shape (2, 3)"),
         ],
-        right=[adam_with_one_correction, adam_by_names],
+        right=[adam_by_names, lambda *given: tuple(adam_by_names(*given))],
     ),
     "adamw_step": Answers(
         wrong=[
-            (penalty_in_slope, "shrink theta itself"),
-            (adamw(adam=faulty_adam), "expected"),
-            (adamw(before=lambda theta, shrink: theta * (1 - shrink / 2)), "expected"),
+            (lambda *given: faulty_adam(*given[:-1]), "expected"),
+            (lambda *given: adamw(*given)[0], "expected 3 values"),
         ],
-        right=[adamw(), adamw_by_moves, adamw(before=lambda theta, shrink: theta - shrink * theta)],
+        right=[adamw, lambda *given: tuple(adamw(*given))],
     ),
     "initialise": Answers(
         wrong=[
-            (lambda *given: weights_by_rows(*given).T, "it looks transposed"),
             (lambda n_in, n_out, alpha, rng: np.zeros((n_out, n_in)), "gives the same weights"),
             (
-                lambda *given: uniform(right_width)(*given[:3], np.random.default_rng(0)),
+                lambda *given: weights_by_rows(*given[:3], np.random.default_rng(0)),
                 "use the rng that is given",
             ),
-            (uniform(lambda n_in, n_out, alpha: np.sqrt(12 / (n_in + n_out) / (1 + alpha**2))), "expected"),
-            (uniform(lambda n_in, n_out, alpha: np.sqrt(6 / n_in)), "alpha has no effect"),
-            (
-                lambda n_in, n_out, alpha, rng: (
-                    right_width(n_in, n_out, alpha) * (2 * rng.beta(0.5, 0.5, (n_out, n_in)) - 1)
-                ),
-                "expected",
-            ),
         ],
-        right=[uniform(right_width), weights_by_rows],
+        right=[weights_by_rows, lambda *given: weights_by_rows(*given).astype("float32")],
     ),
     "relu_dropout": Answers(
         wrong=[
             (called_at_once, "the function back itself"),
             (back_in_place, "back(g) changes its argument"),
-            (relu_dropout(forward=lambda p: 1.0), "not rescaled"),
-            (relu_dropout(backward=lambda p: 1.0), "a factor of the forward pass"),
-            (relu_dropout(backward=lambda p: 1 / p), "expected"),
             (relu_dropout(size=lambda a: (len(a), 1)), "a unit is dropped, not a sample"),
-            (relu_dropout(size=lambda a: a.shape[1:]), "All samples share one mask"),
             (lambda a, p, rng: relu_dropout()(a, p, np.random.default_rng(0)), "use the rng that is given"),
             (lambda a, p, rng: relu_dropout()(a, p, rng)[0], "expected an array and a function"),
-            (lambda a, p, rng: None, "is the return statement missing?"),
         ],
         right=[relu_dropout(), relu_dropout_from_h],
     ),
@@ -295,19 +184,14 @@ ANSWERS = {
             (lambda curve, patience: stopping_by_search(curve, patience)[0], "how many things"),
             (lambda curve, patience: (2, 4), "expected 6, found 2"),
         ],
-        right=[stopping_by_search, stopping_by_while],
+        right=[stopping_by_search, lambda *given: list(stopping_by_search(*given))],
     ),
     "build_model": Answers(
         wrong=[
             (network(penalty=lambda l1, l2: [regularizers.L1(l1)] + [None] * 2), "['Dense 2']: expected"),
-            (network(penalty=lambda l1, l2: ["l1", "l2", "l2"]), "use the arguments"),
-            (network(penalty=lambda l1, l2: [regularizers.L1L2(l1, l2)] * 3), "['Dense 1']: expected"),
-            (network(activations=("relu", "relu", None)), "which output activation?"),
             (network(activations=("tanh", "relu", "softmax")), "with ReLU, ReLU, softmax['output']"),
             (network(widths=(128, 64, 10)), "two hidden layers of 128 units"),
-            (network(drop=lambda p: [p, p, p, 0]), "there is no dropout on the input here"),
-            (network(drop=lambda p: [0, p, 0, 0]), "['second hidden layer']: expected 0.4, found 0."),
-            (network(drop=lambda p: [0, p, p, p]), "no dropout after the last layer"),
+            (network(drop=lambda p: [0, p, 0]), "['second hidden layer']: expected 0.4, found 0."),
             (network(kernel_initializer="zeros"), "keep Keras's initialiser"),
             (mask_for_the_batch, "the share of units that are dropped"),
             (frozen, "leave `trainable` as it is"),

@@ -93,7 +93,7 @@ def test_the_readme_tells_every_make_target_without_make():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE):
         assert f"`make {target}" in readme, target
-    assert course.Publication.read().repository in readme
+    assert course.published()[0] in readme
     for module in re.findall(r"python -m ((?:tools|nnlabs)\.\w+)", makefile):
         assert f"python -m {module}" in readme, module
         assert importlib.util.find_spec(module)

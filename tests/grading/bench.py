@@ -1,19 +1,16 @@
-"""Grade 200 generated submissions of lab 01 whose grades are known, into ``build/bench``.
+"""Grade generated submissions of lab 01 whose grades are known, into ``build/bench``.
 
-    python -m tests.grading.bench                    200 submissions
-    python -m tests.grading.bench --students 40      fewer, in the same proportions
+    python -m tests.grading.bench 40      so many, by default 200
 
 The exit status is 1 if a grade differs from what is known. The last lines tell the time for ten of
 them, and nbgrader's own command for the same: the grader may take 1.3 times as long, on an idle machine.
 """
 
-import argparse
 import shutil
 import sys
 from itertools import cycle, islice
 
-from grading import grades
-from grading.run import Options, grade_class
+from grading import __main__, grades
 from tests.grading import cases
 from tools import course
 
@@ -33,14 +30,11 @@ def generate(count):
     return {f"s{i:03}": (kind, every[kind]) for i, kind in enumerate(kinds)}
 
 
-def main():
+def main(students=200):
     """Generate, grade, compare, print; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tests.grading.bench", description=__doc__.split("\n")[0])
-    parser.add_argument("--students", type=int, default=200)
-    options = parser.parse_args()
     shutil.rmtree(PLACE, ignore_errors=True)
-    written = generate(options.students)
-    failed = grade_class(Options(course.find_lesson(cases.LAB), PLACE / "class", PLACE))
+    written = generate(students)
+    failed = __main__.main([cases.LAB, str(PLACE / "class"), "--output", str(PLACE)])
     rows, records = cases.rows(PLACE / cases.LAB), grades.load(PLACE / cases.LAB / "results")
     wrong = [(kind, rows[name]) for name, (kind, case) in written.items() if case.differs(rows[name])]
     print(f"grades that differ from what is known: {len(wrong)}", *wrong, sep="\n")
@@ -51,4 +45,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(int, sys.argv[1:])))

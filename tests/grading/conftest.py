@@ -18,9 +18,8 @@ needs_bubblewrap = pytest.mark.skipif(not HAS_BUBBLEWRAP, reason="bubblewrap doe
 
 def kernels():
     """The kernels that a grader started and that still run."""
-    found = [process.info for process in psutil.process_iter(["pid", "cmdline"])]
-    lines = {info["pid"]: " ".join(info["cmdline"] or []) for info in found}
-    return [number for number, line in lines.items() if "nnlabs-grade-" in line and " -f " in line]
+    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if "nnlabs-grade-" in line and " -f " in line]
 
 
 def until(is_so):

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from argparse import Namespace
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import nbformat
 import pytest
 
 from grading import handin, run
+from grading.__main__ import parser
 from grading.session import Limits
 from tests.grading import cases
 from tests.grading.conftest import HAS_BUBBLEWRAP, kernels, until
@@ -35,7 +37,8 @@ LATE = ("ann_o.ipynb", "ann__o.ipynb", "Wrong.ipynb", "class/ben/x.ipynb")  # al
 class Class:
     """What lies in the folders of a class."""
 
-    options: run.Options
+    lesson: SimpleNamespace
+    options: Namespace
     expected: dict  # name of the case → case
     ids: dict  # name of the case → student
     files: dict  # name of the case → what was handed in
@@ -71,7 +74,7 @@ class Class:
             patch.setenv("GRADER_SECRET", "the instructor's")
             for name, value in QUICK.items():
                 patch.setattr(run, name, value)
-            assert run.grade_class(self.options) == 0
+            assert run.grade_class(self.lesson, self.options) == 0
         return self.rows
 
 
@@ -93,8 +96,8 @@ def graded(tmp_path_factory):
     expected = {name: known[name] for name in EXECUTED} | cases.damaged()
     expected["pictures"] = cases.Case(cases.with_pictures(gates=no_docstring), cases.WITHOUT_GATES)
     handed_in = place / "submissions"
-    options = run.Options(lesson, handed_in, place / "kurs [2025] Ü", jobs=1, memory=600)
-    made = Class(options, expected, {}, {})
+    options = [str(handed_in), "--output", str(place / "kurs [2025] Ü"), "--jobs=1", "--memory=600"]
+    made = Class(lesson, parser().parse_args(["01", *options]), expected, {}, {})
     for i, (name, case) in enumerate(expected.items()):
         forms = (f"{name}/{cases.LAB}", f"{name}_{cases.LAB}", f"Ann O_{1000 + i}_assignsubmission_file_/my")
         made.ids[name] = f"{1000 + i}" if i % 3 == 2 else name
@@ -234,8 +237,9 @@ def test_a_killed_run_goes_on_and_grades_do_not_depend_on_how_busy_the_machine_i
     known = cases.honest() | cases.hostile()
     shutil.copytree(graded.folder.root, tmp_path / "out" / cases.LAB)  # the solution has been tried there
     shutil.rmtree(tmp_path / "out" / cases.LAB / "results")
-    options = replace(graded.options, submissions=tmp_path / "class", output=tmp_path / "out")
-    made = Class(options, known, {}, {name: options.submissions / f"{s}.ipynb" for s, name in names.items()})
+    options = vars(graded.options) | {"submissions": tmp_path / "class", "output": tmp_path / "out"}
+    files = {name: tmp_path / "class" / f"{student}.ipynb" for student, name in names.items()}
+    made = Class(graded.lesson, Namespace(**options), known, {}, files)
     for name in made.files:
         made.hand_in(name, known[name].content)
     with beside(made.grade) as run_one:
@@ -244,6 +248,6 @@ def test_a_killed_run_goes_on_and_grades_do_not_depend_on_how_busy_the_machine_i
     assert 0 < len(finished) < len(names)
     assert until(lambda: not kernels()), "a kernel outlived its grader"
     with beside(busy, 4):
-        rows = replace(made, options=replace(options, jobs=8)).grade()
+        rows = replace(made, options=Namespace(**options | {"jobs": 8})).grade()
     assert [known[name].differs(rows[student]) for student, name in names.items()] == [{}] * len(names)
     assert made.records().items() >= finished.items(), "no finished grade is lost"
