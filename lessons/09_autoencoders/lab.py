@@ -698,7 +698,8 @@ for digit in targets:
 image_rows(copies)
 plots.show(
     "Six rows of eight test digits: zeros and what a network makes of them that has never seen a zero, then "
-    "the same for ones and for fours. The copies of the ones are good, those of the zeros are not."
+    "the same for ones and for fours. Zeros become sixes or blots, ones stay ones but are blurred, most "
+    "fours become nines."
 )
 
 # %%
