@@ -42,24 +42,6 @@ def means_by_loop(train, y, test):
     return np.array([min(means, key=lambda c: np.linalg.norm(row - means[c])) for row in test])
 
 
-def means_by_sklearn(train, y, test):
-    from sklearn.neighbors import NearestCentroid
-
-    return NearestCentroid().fit(train, y).predict(test)
-
-
-def means_by_products(train, y, test):
-    """Leave out the square of the test row, which all distances share."""
-    one_hot = (np.unique(y) == y[:, None]).astype("float32")
-    means = one_hot.T @ train / one_hot.sum(axis=0)[:, None]
-    return np.unique(y)[np.argmax(test @ means.T - (means**2).sum(axis=1) / 2, axis=1)]
-
-
-def means_of_negative_labels(train, y, test):
-    means = np.array([train[y == c].mean(axis=0) for c in range(max(y) + 1)])
-    return ((test[:, None] - means) ** 2).sum(axis=-1).argmin(axis=1)
-
-
 def without(factor, single=np.inf):
     """Return an answer that multiplies by factor(n), and puts single where a class has one photo."""
 
@@ -78,46 +60,23 @@ def left_out_in_place(d, y):
     return d
 
 
-def left_out_by_mask(d, y):
-    one_hot = np.eye(d.shape[1])[y]
-    n = one_hot.sum(axis=0)
-    with np.errstate(all="ignore"):
-        own = np.where(n == 1, np.inf, d * (1 + 1 / (n - 1)) ** 2)
-    return np.where(one_hot == 1, own, d)
-
-
-def folds(scale, choose, *, classify=transfer_learning.nearest_mean.reference, gather=np.array):
-    """Return an answer: scale(f, train, test) → z, and choose(f, y, train, k) → features."""
+def folds(choose, gather=np.array):
+    """Return an answer, where choose(f, y, train, k) → features."""
 
     def cross_validated(f, y, fold, k):
         answers = np.empty(len(y), dtype=int)
         for i in sorted(set(fold.tolist())):
             train, test = np.flatnonzero(fold != i), np.flatnonzero(fold == i)
             best = choose(f, y, train, k)
-            z = scale(f, train, test)[:, best]
-            answers[test] = classify(z[train], y[train], z[test])
+            z = ((f - f[train].mean(axis=0)) / (f[train].std(axis=0) + 1e-9))[:, best]
+            answers[test] = means_by_loop(z[train], y[train], z[test])
         return gather(answers)
 
     return cross_validated
 
 
-def by_training(f, train, test):
-    return (f - f[train].mean(axis=0)) / (f[train].std(axis=0) + 1e-9)
-
-
-def by_itself(f, train, test):
-    z = by_training(f, train, test)
-    z[test] = by_training(f, test, train)[test]
-    return z
-
-
 def best_of_training(f, y, train, k):
     return transfer_learning.spread(f[train], y[train]).argsort()[::-1][:k]
-
-
-def best_of_scaled(f, y, train, k):
-    z = by_training(f, train, None)[train]
-    return np.argsort(-transfer_learning.spread(z, y[train]))[:k]
 
 
 def solved_head(W, b, mean, deviation):
@@ -129,11 +88,6 @@ def solved_head(W, b, mean, deviation):
 
     c = scores(np.zeros(len(mean)))
     return scores(np.eye(len(mean))) - c, c
-
-
-def diagonal_head(W, b, mean, deviation):
-    V = np.diag(1 / np.where(deviation == 0, 1, deviation)) @ W
-    return [V.astype("float32"), (b - mean @ V).astype("float32")]
 
 
 def head_of_epsilon(W, b, mean, deviation):
@@ -150,18 +104,6 @@ def mixup_by_loop(x, y, partner, weight, classes):
     return photos, labels
 
 
-def mixup_by_keras(x, y, partner, weight, classes):
-    one_hot = keras.utils.to_categorical(y, classes)
-    w, x = weight.astype("float32"), x.astype("float32")
-    w4 = w[:, None, None, None]
-    return w4 * x + (1 - w4) * x[partner], (w * one_hot.T + (1 - w) * one_hot[partner].T).T
-
-
-def mixup_by_difference(x, y, partner, weight, classes):
-    photos = x[partner] + weight[:, None, None, None] * (x - x[partner])
-    return photos, mixup_by_loop(x, y, partner, weight, classes)[1]
-
-
 def mixup_of_integers(x, y, partner, weight, classes):
     photos, labels = mixup_by_loop(x, y, partner, weight, classes)
     return photos.astype(x.dtype), labels
@@ -176,29 +118,14 @@ def mixup_assigned(x, y, partner, weight, classes):
     return photos, labels
 
 
-def tune(choose, prepare=lambda model: setattr(model, "trainable", True)):
-    """Return an answer that sets layer.trainable = choose(layer, prefixes)."""
-
-    def fine_tunable(model, prefixes):
-        prepare(model)
-        for layer in model.layers:
-            layer.trainable = choose(layer, prefixes)
-        return model
-
-    return fine_tunable
-
-
 def is_right(layer, prefixes):
     return layer.name.startswith(prefixes) and not isinstance(layer, layers.BatchNormalization)
 
 
-def tune_step_by_step(model, prefixes):
+def tune(model, prefixes):
     model.trainable = True
     for layer in model.layers:
-        layer.trainable = False
-        for prefix in prefixes:
-            if layer.name.startswith(prefix) and "BatchNorm" not in type(layer).__name__:
-                layer.trainable = True
+        layer.trainable = is_right(layer, prefixes)
     return model
 
 
@@ -211,30 +138,15 @@ def tune_only_freezing(model, prefixes):
 
 
 def tune_at_last(model, prefixes):
-    tune(is_right, lambda model: None)(model, prefixes).trainable = True
+    for layer in model.layers:
+        layer.trainable = is_right(layer, prefixes)
+    model.trainable = True
     return model
 
 
 def tune_a_view(model, prefixes):
-    tuned = tune(is_right)(model, prefixes)
-    return keras.Model(tuned.inputs, tuned.outputs)
-
-
-def of_each(scores, classes):
-    return tf.gather(scores, classes, batch_dims=1)
-
-
-def hires(finish=None, combine=lambda maps, gradient: maps * gradient, score=of_each):
-    """Return an answer that combines maps and gradient, and scales the sums by ``finish``."""
-
-    def hires_cam(model, images, classes):
-        with tf.GradientTape() as tape:
-            maps, scores = model(images)
-            total = tf.reduce_sum(score(scores, classes))
-        heat = combine(maps, tape.gradient(total, maps)).numpy().sum(axis=-1)
-        return (finish or over_maximum)(heat)
-
-    return hires_cam
+    tune(model, prefixes)
+    return keras.Model(model.inputs, model.outputs)
 
 
 def over_maximum(heat):
@@ -247,14 +159,16 @@ def over_maximum_and_epsilon(heat):
     return heat / (heat.max(axis=(1, 2), keepdims=True) + keras.backend.epsilon())
 
 
-def hires_one_by_one(model, images, classes):
-    maps = []
-    for image, c in zip(images, classes, strict=True):
+def hires(finish=over_maximum, combine=tf.multiply):
+    """Return an answer that combines maps and gradient, and scales the sums by ``finish``."""
+
+    def hires_cam(model, images, classes):
         with tf.GradientTape() as tape:
-            a, scores = model(image[None], training=False)
-            score = scores[0, c]
-        maps.append(np.maximum(0, np.einsum("hwk,hwk->hw", tape.gradient(score, a)[0], a[0])))
-    return np.array([heat / max(heat.max(), 1e-9) for heat in maps])
+            maps, scores = model(images)
+            total = tf.reduce_sum(tf.gather(scores, classes, batch_dims=1))
+        return finish(combine(maps, tape.gradient(total, maps)).numpy().sum(axis=-1))
+
+    return hires_cam
 
 
 def hires_after_the_block(model, images, classes):
@@ -276,31 +190,28 @@ ANSWERS = {
     ),
     "nearest_mean": Answers(
         wrong=[
-            (means_of_negative_labels, "which ones are there?"),
             (lambda train, y, test: means_by_loop(train, y, test).tolist(), "expected an array"),
             (lambda train, y, test: means_by_loop(test, y, test), "IndexError"),
         ],
-        right=[means_by_loop, means_by_sklearn, means_by_products],
+        right=[means_by_loop, lambda *case: means_by_loop(*case).astype("float32")],
     ),
     "left_out": Answers(
         wrong=[
             (left_out_in_place, "changes its argument"),
             (without(lambda n: (n / (n - 1)) ** 2, single=np.nan), "not finite"),
-            (without(lambda n: (n / (n - 1)) ** 2, single=0.0), "no mean without it"),
             (without(lambda n: (1 + 1 / n) ** 2), "expected 9"),
         ],
-        right=[without(lambda n: (n / (n - 1)) ** 2), left_out_by_mask],
+        right=[
+            without(lambda n: (n / (n - 1)) ** 2),
+            lambda d, y: without(lambda n: (1 + 1 / (n - 1)) ** 2)(d, y).astype("float32"),
+        ],
     ),
     "cross_validated": Answers(
         wrong=[
-            (folds(by_training, lambda f, y, train, k: np.arange(k)), "at index"),
-            (folds(by_training, best_of_training, gather=list), "expected an array"),
-            (folds(by_itself, best_of_training), "is scaled by itself"),
+            (folds(lambda f, y, train, k: np.arange(k)), "at index"),
+            (folds(best_of_training, gather=list), "expected an array"),
         ],
-        right=[
-            folds(by_training, best_of_training),
-            folds(by_training, best_of_scaled, classify=means_by_loop),
-        ],
+        right=[folds(best_of_training), folds(best_of_training, gather=np.float32)],
     ),
     "plain_head": Answers(
         wrong=[
@@ -308,39 +219,32 @@ ANSWERS = {
             (lambda W, b, mean, deviation: solved_head(W, b, mean, deviation)[0], "a tuple is wanted"),
             (lambda W, b, mean, deviation: solved_head(W, b, mean, np.sqrt(deviation)), "expected"),
         ],
-        right=[solved_head, diagonal_head],
+        right=[solved_head, lambda *case: [part.astype("float32") for part in solved_head(*case)]],
     ),
     "mixup": Answers(
         wrong=[
             (mixup_of_integers, "made of integers"),
             (mixup_assigned, "found"),
-            (mixup_by_difference, "a difference of pixels needs floats"),
         ],
-        right=[mixup_by_loop, mixup_by_keras],
+        right=[mixup_by_loop, lambda *case: [part.astype("float32") for part in mixup_by_loop(*case)]],
     ),
     "fine_tunable": Answers(
         wrong=[
-            (lambda model, prefixes: model, "all layers still train"),
             (tune_at_last, "here it comes last"),
-            (tune(is_right, lambda model: setattr(model, "trainable", False)), "whatever its layers say"),
-            (tune(is_right, lambda model: None), "frozen as a whole"),
             (tune_only_freezing, "set every layer yourself"),
-            (lambda m, p: tune(is_right)(keras.models.clone_model(m), p), "a clone starts at random"),
-            (lambda model, prefixes: tune_step_by_step(model, prefixes) and None, "return statement"),
-            (lambda model, prefixes: model.layers, "should return the model"),
+            (lambda model, p: tune(keras.models.clone_model(model), p), "a clone starts at random"),
+            (lambda model, prefixes: None, "return statement"),
         ],
-        right=[tune(is_right), tune_step_by_step, tune_a_view],
+        right=[tune, tune_a_view],
     ),
     "hires_cam": Answers(
         wrong=[
             (hires_after_the_block, "is all computed inside the tape"),
-            (hires(score=lambda s, classes: tf.gather(s, classes, axis=1)), "its own class only"),
             (hires(lambda heat: tf.constant(over_maximum(heat))), "expected a NumPy array"),
-            (hires(lambda heat: np.maximum(0, heat) / np.maximum(0, heat).max()), "its own maximum"),
             (hires(combine=lambda maps, gradient: maps * tf.nn.relu(gradient)), "at index"),
             (hires(lambda heat: over_maximum(heat) * 255), "255 times"),
         ],
-        right=[hires(), hires(over_maximum_and_epsilon), hires_one_by_one],
+        right=[hires(), hires(over_maximum_and_epsilon)],
     ),
 }
 
