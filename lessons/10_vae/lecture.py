@@ -12,7 +12,7 @@
 # The variational autoencoder (VAE) is trained together with one. It is a model of probability that is trained
 # like a network: you derive what it maximises, step by step, and check every step on a small model whose
 # answer is known. Then you train it on MNIST, walk through its code space, measure what it has learned in
-# nats, and measure its new digits with a yardstick that serves all later lessons.
+# nats, and measure its new digits with a yardstick that the next lessons use, too.
 #
 # **You need** likelihoods as losses (lesson 03), Keras models (lesson 02) and autoencoders (lesson 09), and
 # what the density, the mean and the covariance of a Gaussian are. About three hours; what is marked *second
@@ -333,7 +333,8 @@ assert elbo_estimate <= log_p_x
 # Two things follow for a **fixed model** $p$, because a divergence is never negative and because $\log p(x)$
 # does not depend on $q$.
 #
-# - The ELBO is never larger than $\log p(x)$. It is a lower bound of the evidence, hence its name.
+# - The ELBO is never larger than $\log p(x)$. It is a lower bound of the logarithm of the evidence $p(x)$,
+#   hence its name.
 # - A $q$ with a larger ELBO has a smaller divergence. We can look for the best $q$ **without knowing
 #   $p(z|x)$**: the ELBO has only $p(x, z)$ and $q$, and we can compute both.
 #
@@ -571,10 +572,12 @@ plots.show(
 # $$\nabla_\mu\, \mathbb E_{z \sim q} f(z) = \mathbb E_{z \sim q} \left[ f(z)\, \nabla_\mu \log q(z) \right],
 # \qquad \nabla_\mu \log q(z) = \frac{z - \mu}{\sigma^2}.$$
 #
-# Both are right on average. What differs is the noise. Take $f(z) = -\frac12 \lVert z - c \rVert^2$ in $k$
-# dimensions, as in the logarithm of a Gaussian, with $\mu = 0$, $\sigma = 1$ and $c = (2, \ldots, 2)$. The
-# true gradient with respect to $\mu_1$ is 2. The score function has a well-known improvement: subtract from
-# $f$ its mean, a *baseline*. **Before you run the next cell, what do you expect** when $k$ grows?
+# ($\nabla_\mu \log q$ is a *score*, too. But it is a gradient with respect to the parameter $\mu$, while the
+# score of lesson 09 was one with respect to the point.) Both are right on average. What differs is the noise.
+# Take $f(z) = -\frac12 \lVert z - c \rVert^2$ in $k$ dimensions, as in the logarithm of a Gaussian, with
+# $\mu = 0$, $\sigma = 1$ and $c = (2, \ldots, 2)$. The true gradient with respect to $\mu_1$ is 2. The score
+# function has a well-known improvement: subtract from $f$ its mean, a *baseline*. **Before you run the next
+# cell, what do you expect** when $k$ grows?
 
 
 # %%
@@ -1231,8 +1234,8 @@ for name, z in (("autoencoder", ae_codes), ("VAE", vae_codes)):
 # - how far its 84 features of the images are from those of real digits: the **Fréchet distance**, squared, of
 #   two Gaussians that are fitted to the features (0 is best; more of it in lesson 11).
 #
-# Real digits that are not the reference are measured, too: no generator can do better. **Before you run the
-# next cell, what do you expect?**
+# Real digits that are not the reference are measured, too: this is what a perfect generator would be given.
+# **Before you run the next cell, what do you expect?**
 
 
 # %%
@@ -1279,8 +1282,10 @@ print(f"halfway between the autoencoder's codes the judge is sure of {confident(
 # so small differences say little. The autoencoder with a fitted Gaussian comes nearer to the real digits than
 # the VAE with its prior. With a fitted Gaussian in place of the prior the VAE does so, too. So what the VAE
 # loses here it loses by its *prior*: the loss pulled the codes of digits near $\mathcal N(0, I)$, but they
-# are not distributed like it (the lab goes on from here). All three are far from real digits. And the last
-# line: halfway between codes, as in section 10, the autoencoder is no worse than the VAE, either.
+# are not distributed like it (the lab goes on from here). All three are far from real digits. The smallest
+# class tells another story: by it the autoencoder is behind both rows of the VAE. One digit it draws too
+# seldom. And the last line: halfway between codes, as in section 10, the autoencoder is no worse than
+# the VAE, either.
 #
 # So an autoencoder can generate, too: who fits a density to its codes afterwards has built a generative
 # model, in two steps (Ghosh et al., 2020). What has the VAE besides?
@@ -1363,9 +1368,9 @@ if budget.name != "smoke":
 # threshold, so read the count together with the nats. (In the linear model one can compute where each
 # component is switched off: exercise 4 of the lab.)
 #
-# A small $\beta$ rebuilds better, but its ELBO is lower than with $\beta = 1$, and its codes do not fill the
-# prior. Usual remedies against collapse: let $\beta$ grow from 0 to 1 during the first epochs (warm-up,
-# Bowman et al., 2016), or take a weaker decoder.
+# A small $\beta$ rebuilds better, but its $q(z|x)$ are further from the prior (see the KL), and its ELBO is
+# lower than with $\beta = 1$. Usual remedies against collapse: let $\beta$ grow from 0 to 1 during the first
+# epochs (warm-up, Bowman et al., 2016), or take a weaker decoder.
 
 # %% [markdown]
 # ## 13. Learning from 100 labels
@@ -1412,10 +1417,10 @@ for name in features:  # the classifier was chosen before the test images were l
 # %% [markdown]
 # **Look at** the gains. Each ± is a standard deviation over the ten choices of labels. Pixels and codes were
 # given the same ten, so the gain has its own, and the last number says how often it was positive. The two
-# classifiers that go by distances gain a few points: digits that look alike have near codes, the same that
-# makes regions in the map of section 9. Logistic regression does not gain; perhaps because a straight cut
-# through 16 numbers has less freedom than one through 784 pixels, perhaps because its penalty, the same
-# number for both, weighs differently.
+# classifiers that go by distances gain a few points. A likely reason: digits that look alike have near codes,
+# the same that makes regions in the map of section 9. Logistic regression does not gain; perhaps because a
+# straight cut through 16 numbers has less freedom than one through 784 pixels, perhaps because its penalty,
+# the same number for both, weighs differently.
 #
 # This is learning in two steps, first the codes, then the classifier. Kingma et al. (2014) gain much more by
 # training the VAE and the classifier **at the same time**: the label is a second latent variable, known for
@@ -1465,9 +1470,10 @@ for name, images in {
 #   the logarithm bring it closer to $\log p(x)$.
 # - New digits are decoded from draws of the prior. What is usually shown is the mean of $p(x|z)$, not a
 #   draw.
-# - A generator is measured with one yardstick: confidence, the smallest class, the Fréchet distance. By it
-#   the VAE's digits are no better than those of an autoencoder with a Gaussian fitted to its codes. What the
-#   VAE has besides is a prior of its own and a bound on $\log p(x)$.
+# - A generator is measured with one yardstick: confidence, the smallest class, the Fréchet distance. By its
+#   Fréchet distance the VAE's digits are no better than those of an autoencoder with a Gaussian fitted to its
+#   codes; by the smallest class they are better. What the VAE has besides is a prior of its own and a bound
+#   on $\log p(x)$.
 # - Too much weight on the divergence, or too strong a decoder: the posterior collapses.
 #
 # **Now you:** the lab is [`../labs/10_vae.ipynb`](../labs/10_vae.ipynb).

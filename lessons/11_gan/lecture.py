@@ -805,7 +805,7 @@ assert modes == 8
 # - **gradient penalty**: $D$'s loss gets $\frac\gamma2\, \mathbb E_{x \sim p^*} \lVert \nabla_x a(x)
 #   \rVert^2$, which makes $D$ flat at the data (called $R_1$; Mescheder et al., 2018).
 # - **no momentum**: $\beta_1 = 0$ (Radford et al., 2016, lower it to 0.5). In the game of section 4 momentum
-#   drove the players further apart.
+#   drove the players further away from the point of rest.
 # - **no momentum, fast G**: in addition, sixteen times the rate for $G$, so that $D$ can hardly follow it.
 #
 # The penalty needs a few lines, a tape inside the tape:
@@ -933,9 +933,11 @@ if budget.name != "smoke":
 # third row in one number, the rate of $G$; so here the rate is the cause. Why, is a guess: against a $D$ that
 # hardly moves, the best answer of $G$ is to send all samples to the few places where $D(x)$ is largest.
 #
-# And look at the list above. One recipe ends differently from seed to seed: the players of the plain one may
-# come to rest, or not. The penalty and the slower $G$ were published with good reason, for other networks and
-# data, and need not help as much here, in this many steps. (Another mend, *packing*, shows $D$ several
+# And look at the list above. Two recipes end differently from seed to seed, the plain one and the slower $G$:
+# the same players may come to rest, or not. And the border at one half is only a rule. One run of the slower
+# $G$ lies a little below it, although its centre moves less than those of the best recipe. The penalty and
+# the slower $G$ were published with good reason, for other networks and data. Here, in this many steps, the
+# slower $G$ does well in two of three seeds, the penalty in none. (Another mend, *packing*, shows $D$ several
 # samples at once, so that equal fakes in one pack are suspicious: Lin et al., 2018.) Nor does collapse need
 # such a rate: in the lab the recipe without momentum runs with equal rates on other batches, and one of three
 # seeds may lose clouds. One lucky run proves nothing. Measure, with several seeds.
@@ -1032,8 +1034,8 @@ for n in (250, 500, 1000):
 # ### Two forms
 #
 # The perceptrons of section 5 are the first form. The second is convolutional (after Radford et al., 2016):
-# the generator turns the noise into a small picture with many channels, and **transposed convolutions**
-# enlarge it, each by a factor 2. The discriminator goes the other way, with stride 2 instead of pooling.
+# the generator turns the noise into a small picture with many channels, and transposed convolutions (lesson
+# 09) enlarge it, each by a factor 2. The discriminator goes the other way, with stride 2 instead of pooling.
 
 
 # %%
@@ -1251,9 +1253,11 @@ runtime.result("mnist_gan_frechet_gain_of_average_mean", np.mean(gains))
 # **Look at** the distances. What stands behind $\pm$ is the chance of the drawn $z$; the rows of the three
 # seeds show the chance of the training. For each seed the average is nearer to real digits than the last
 # step, by more than the draws explain. That is what the small game of section 4 made us hope for; whether
-# circling is the reason is not shown. The convolutional pairs end nearer than the perceptrons after equal
-# *steps*; the perceptrons took less *time* (last column). The VAE of lesson 10 is far behind all of them, and
-# the judge is sure of little more than half of its samples. And no row reaches the first one.
+# circling is the reason is not shown. (A part may even come from batch normalisation: the average has fresh
+# statistics of a large batch, the last step the running ones of the training.) The convolutional pairs end
+# nearer than the perceptrons after equal *steps*; the perceptrons took less *time* (last column). The VAE of
+# lesson 10 is far behind all of them, and the judge is sure of little more than half of its samples. And no
+# row reaches the first one.
 #
 # (The last row has the weights with which the lab and other lessons work. They were trained as seed 1 here,
 # in another run.)
@@ -1293,8 +1297,9 @@ assert grey["VAE of lesson 10"] > 1.3 * grey["real digits"]
 
 # %% [markdown]
 # Yes: the images of both generators have about as much grey as real digits, those of the VAE much more. A
-# guess at the reason: a blurred edge would be easy to recognise as a fake. (Lesson 10 explains a part of the
-# VAE's grey otherwise: it was trained on black and white pixels, and its images are probabilities.)
+# guess at the reason: a blurred edge would be easy to recognise as a fake. (The VAE has no such opponent.
+# Where its decoder is not sure of the place of a stroke, it gives the mean of what is possible: lesson 10,
+# section 14.)
 #
 # ### Along the training
 
@@ -1346,9 +1351,10 @@ plots.show(
 # %% [markdown]
 # **Look at** the losses, and then at the other panels. The loss of a GAN is no measure of its samples: each
 # player is measured against an opponent that changes. This is why we need a judge. And compare the average
-# with the last step: at first it is behind, because it still remembers the beginning; at the end it is ahead.
-# For equal time instead of equal steps, take the seconds of the table: the perceptrons' five epochs took
-# about as long as the first one or two of a convolutional pair, and by then the perceptrons were ahead.
+# with the last step: at first it is behind, because it still remembers the beginning; at the end it is ahead
+# in the distance (by the other two measures the lines cross). For equal time instead of equal steps, take the
+# seconds of the table: the perceptrons' five epochs took about as long as the first one or two of a
+# convolutional pair, and by then the perceptrons were ahead in confidence and distance.
 
 # %%
 kept = sorted({int(i) for i in np.linspace(0, len(watch.pictures) - 1, 5)})
@@ -1360,8 +1366,9 @@ plots.show(
 print("epochs", ", ".join(str(i + 1) for i in kept))
 
 # %% [markdown]
-# One column is the work of one $z$, and each of the ten columns has another category. From the first rows to
-# the next a column may change from one digit to another; later mostly the form of the strokes changes.
+# One column is the work of one $z$, and each of the ten columns has another category. From row to row a
+# column may change from one digit to another, also late; in the other columns only the form of the strokes
+# changes.
 #
 # ### Has it collapsed?
 #
@@ -1431,7 +1438,8 @@ assert budget.name == "smoke" or (among > 0.9 * real_among > ones_among and copy
 #   (few good samples), and mode collapse (good samples of a part of the data). Which of them happens depends
 #   on optimiser, rates and chance, and has to be measured over several seeds.
 # - $JSD$ is flat where two densities hardly overlap; the Wasserstein distance is not.
-# - The average of the generator's weights was better than its last step, from each of three seeds.
+# - By the Fréchet distance the average of the generator's weights was better than its last step, from each of
+#   three seeds.
 # - The losses do not measure the samples. Ask a judge: confidence, class shares, Fréchet distance, always
 #   beside the values of real data.
 #
