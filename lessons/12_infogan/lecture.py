@@ -1,17 +1,24 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1.5, cpu: 8}
-#     networks: {infogan: generator, gan_with_code: regular_generator}
+#     minutes: {smoke: 1, cpu: 6.5}
+#     networks: {infogan: pairs.generator, gan_with_code: regular.generator}
 # ---
 
 # %% [markdown]
 # # InfoGAN
 #
 # A GAN turns noise into digits, but nobody knows which number of the noise does what. InfoGAN adds a few
-# inputs, the **code**, and asks the generator to use them so that they can be read off the image. Without a
-# single label one of them comes close to the digit, and others take up its form, such as the slant. You see
-# why, train it beside a regular GAN, and measure what the code says.
+# inputs, the **code**, and asks the generator to use them so that they can be read off the image. You see
+# why, train it beside a regular GAN, and measure what the code says. Without a single label one part of the
+# code comes near to the digit. With the paper's objective, at our size of network, it agrees with the digit
+# in 0.39 to 0.52 of the images, from five seeds; a further term, which is not in the paper, brings this to
+# 0.71 to 0.94. Other parts of the code take up the form of the digit, such as its slant.
+#
+# **You need** the GAN of lesson 11, Kullback-Leibler divergences and bounds as in lesson 10, and softmax and
+# cross-entropy. About three hours. The symbols are those of the table of
+# [notation](01_neurons.ipynb#Notation), but for these: here $c$ is a code, $k$ and $l$ are categories, and
+# $\lambda$ is the weight of an information.
 #
 # **After this lesson you can**
 #
@@ -21,13 +28,14 @@
 # - remake the four panels of Chen et al. (2016), Figure 2;
 # - measure the agreement of a code with classes by the best matching, and the effect of a continuous code by
 #   a correlation;
-# - read real digits with $Q$, without having trained on a label.
+# - read real digits with $Q$ and ten labels, and say what this is worth beside k-means.
 
 # %%
-from nnlabs import data, networks, plots, runtime, training, widgets
+from nnlabs import data, networks, plots, runtime, training, widgets, yardstick
 
 budget = runtime.setup(seed=1)
 # %%
+import json
 import time
 
 import keras
@@ -39,6 +47,8 @@ from scipy.ndimage import affine_transform
 from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 from scipy.stats import norm
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 
 # %% [markdown]
 # ## 1. How much one variable says about another
@@ -165,7 +175,7 @@ plots.show(
 # **Look at** the bars. The two uncertain parts differ, the part in the middle is the same from both sides.
 # $Y = X^2$ says much about $X$ although the correlation is 0. And at the right end of the curve every bit is
 # wrong, yet $Y$ says everything about $X$: mutual information does not care what the symbols are called. This
-# will return in section 5.
+# will return in section 4.
 
 # %% [markdown]
 # ## 2. A lower bound that can be trained
@@ -215,7 +225,7 @@ score = np.sum(p_x * np.sum(posterior * np.log(Q), axis=0))
 assert np.isclose(information, entropy(prior) + divergence + score)
 
 # %% [markdown]
-# **Step 3.** A divergence is never negative. Leave it out:
+# **Step 3.** A divergence is never negative (lesson 10 shows it in two lines). Leave it out:
 #
 # $$I(c; x) \geq H(c) + \mathbb E_x \, \mathbb E_{c' \sim P(c|x)} \log Q(c'|x)$$
 #
@@ -313,13 +323,13 @@ assert np.log(4) - both[-1, 0] < 0.05
 #
 # ### Continuous codes
 #
-# For a number $c$ take a Gaussian, $Q(c|x) = \mathcal N(m(x), s^2)$. With $s$ fixed, the cross-entropy is a
-# **squared error**, up to a factor and a constant:
+# For a number $c$ take a Gaussian, $Q(c|x) = \mathcal N(\hat c(x), \sigma^2)$. With $\sigma$ fixed, the
+# cross-entropy is a **squared error**, up to a factor and a constant:
 #
-# $$-\log Q(c|x) = \frac{(c - m(x))^2}{2 s^2} + \frac12 \log(2 \pi s^2)$$
+# $$-\log Q(c|x) = \frac{(c - \hat c(x))^2}{2 \sigma^2} + \frac12 \log(2 \pi \sigma^2)$$
 #
-# For a given mean squared error the bound is largest with $s^2$ equal to that error. With $c$ uniform on
-# $[-1, 1]$, whose (differential) entropy is $\log 2$, it is then
+# For a given mean squared error the bound is largest with $\sigma^2$ equal to that error. With $c$ uniform
+# on $[-1, 1]$, whose (differential) entropy is $\log 2$, it is then
 #
 # $$L_I = \log 2 - \tfrac12 \log(2 \pi e \cdot \text{mean squared error}).$$
 
@@ -332,7 +342,7 @@ def gaussian_bound(mean_squared_error):
 # %% [markdown]
 # Again a test where the information is known: $x = c + t \varepsilon$ with a standard normal $\varepsilon$.
 # The density of $x$ has a closed form, so $I = H(x) - H(x|c)$ is one sum on a grid. The best linear
-# guess is $m(x) = a x$ with $a = \frac13 / (\frac13 + t^2)$.
+# guess is $\hat c(x) = a x$ with $a = \frac13 / (\frac13 + t^2)$.
 
 # %%
 x = np.linspace(-8, 8, 4001)
@@ -371,7 +381,7 @@ print(f"a guess that never looks at x (error 1/3): bound {gaussian_bound(1 / 3):
 # $c_3$ are uniform on $[-1, 1]$. The rest of the input is noise $z$. The generator gets all in one row.
 
 # %%
-NOISE, CATEGORIES = 16, 10
+SEED, NOISE, CATEGORIES = 1, 16, 10
 
 
 def draw_inputs(n, seed):
@@ -382,16 +392,16 @@ def draw_inputs(n, seed):
     return z, c1, c23
 
 
-seed = keras.random.SeedGenerator(1)  # moves on with each draw
-z, c1, c23 = draw_inputs(3, seed)
+z, c1, c23 = draw_inputs(3, keras.random.SeedGenerator(SEED))  # it moves on with each draw
 print("z", z.shape, " c1", c1.shape, " c2, c3", c23.shape)
 print("categories", ops.convert_to_numpy(ops.argmax(c1, axis=-1)), "\n", ops.convert_to_numpy(c23).round(2))
 
 # %% [markdown]
 # The **generator** is a small convolutional one as in lesson 11: a dense layer, then two transposed
-# convolutions that double height and width. One layer stands before them: it makes $c_2$ and $c_3$ three
-# times as loud. Beside 16 numbers of noise, two below 1 are easily drowned out. The layer has no weights, and
-# $3 c_2$ says as much as $c_2$; but it helps the generator to listen.
+# convolutions that double height and width. One layer stands before them, `Rescaling`, which multiplies each
+# input by a fixed number: $c_2$ and $c_3$ become three times as loud. Beside 16 numbers of noise, two below 1
+# are easily drowned out. The layer has no weights, and $3 c_2$ says as much as $c_2$; but it helps the
+# generator to listen.
 
 # %%
 LOUDNESS = [1.0] * (NOISE + CATEGORIES) + [3.0] * 2
@@ -421,7 +431,7 @@ def join(z, c1, c23):
 # %% [markdown]
 # **$D$ and $Q$ share a trunk.** Whoever tells real strokes from wrong ones has found the features that $Q$
 # needs; so $Q$ costs hardly anything. $D$ gives a logit, with $D(x)$ as its sigmoid; $Q$ gives ten logits for
-# $c_1$, and a guess $m(x)$ for $c_2$ and $c_3$.
+# $c_1$, and a guess $\hat c(x)$ for $c_2$ and $c_3$.
 
 
 # %%
@@ -445,7 +455,7 @@ def make_trunk():
 
 
 def make_heads():
-    """D's logit, and Q's ten logits and two means, from the 128 features of the trunk."""
+    """D's logit, and Q's ten logits and two guesses, from the 128 features of the trunk."""
     features = keras.Input((128,))
     hidden = leaky()(layers.Dense(64)(features))
     D = keras.Model(features, layers.Dense(1)(features))
@@ -454,17 +464,12 @@ def make_heads():
 
 
 # %%
-generator, trunk, heads = make_generator(), make_trunk(), make_heads()
+generator, trunk, (D, Q) = make_generator(), make_trunk(), make_heads()
 images = generator(join(z, c1, c23))
 features = trunk(images)
 print("images", images.shape, " features", features.shape)
-print("D", heads[0](features).shape, " Q", [tuple(part.shape) for part in heads[1](features)])
-for name, part in {
-    "generator": generator,
-    "trunk": trunk,
-    "D's head": heads[0],
-    "Q's heads": heads[1],
-}.items():
+print("D", D(features).shape, " Q", [tuple(part.shape) for part in Q(features)])
+for name, part in {"generator": generator, "trunk": trunk, "D's head": D, "Q's heads": Q}.items():
     print(f"{name:10} {part.count_params():7,} parameters")
 
 # %% [markdown]
@@ -483,121 +488,18 @@ def cross_entropy_of_logit(label, logit):
 
 # %% [markdown]
 # The loss of $Q$ is $-L_I$ up to constants: a cross-entropy and a squared error. For the mean over two codes
-# the weight of the second is $1 / s^2$; our 0.1 means $s \approx 3.2$, much more than the errors. It is
-# chosen so that $c_2$ and $c_3$ count less than $c_1$. The bound in nats, below, takes the best $s$ instead.
+# the weight of the second is $1 / \sigma^2$; our 0.1 means $\sigma \approx 3.2$, much more than the errors.
+# It is chosen so that $c_2$ and $c_3$ count less than $c_1$. The bound in nats, below, takes the best
+# $\sigma$ instead.
 
 # %%
 CONTINUOUS = 0.1
 
 
-def information_losses(c1, c23, logits, means):
+def information_losses(c1, c23, logits, guesses):
     """The cross-entropy of c1 and the squared error of c2, c3: means over the batch."""
     surprise = ops.categorical_crossentropy(c1, logits, from_logits=True)
-    return ops.mean(surprise), ops.mean(ops.square(c23 - means))
-
-
-# %% [markdown]
-# ### Which ten groups?
-#
-# The bound is content with any ten groups of images that $Q$ can tell apart. They need not be the ten digits:
-# a group may be half a class, such as upright sevens, or two classes at once. Once $Q$ tells the groups apart
-# there is little left that would move them. The paper's networks are several times as large; ours must learn
-# in minutes on two cores.
-#
-# There is a quicker way, also without labels: let $Q$ look at **real** digits too. A digit $x$ and a copy
-# $x'$ that is turned, sheared, zoomed and shifted are the same digit. So their categories should
-# share much information (Ji, Henriques & Vedaldi, 2019):
-#
-# $$I(k, l) \;\text{ of the table }\; P(k, l) = \mathbb E_x \big[ Q(k|x)\, Q(l|x') \big]$$
-#
-# It is large if $Q$ is sure, gives both images the same category, and uses all categories equally often. We
-# use it twice: $Q$ first learns from pairs alone, before the game, and then the term stays in its loss. This
-# is **not in the slides and not in Chen et al.** It uses no label, but it brings in knowledge of ours: to
-# turn, shear or zoom an image does not change its digit. So slant and width are kept out of $c_1$, and are
-# left for $c_2$ and $c_3$. We train InfoGAN twice, with the paper's objective and with the pairs, and a
-# regular GAN beside them; section 5 compares all three.
-
-
-# %%
-def moved(image, rng):
-    """A copy of an image (28, 28): turned, sheared, zoomed and shifted at random."""
-    angle, shear = rng.uniform(-0.4, 0.4), rng.uniform(-0.5, 0.5)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    A = turn @ np.array([[1, 0], [shear, 1]]) * rng.uniform(0.75, 1.3, size=2)
-    centre = np.full(2, 13.5)
-    return affine_transform(image, A, offset=centre - A @ centre + rng.uniform(-2, 2, size=2), order=1)
-
-
-mnist = data.mnist()
-digits = mnist.x_train[: budget.pick(smoke=1000, cpu=60_000)]
-warp_rng = np.random.default_rng(1)
-copies = np.stack([moved(digit, warp_rng) for digit in digits])
-print("real digits", digits.shape, digits.dtype, " copies", copies.shape, copies.dtype)
-plots.image_grid(np.concatenate([digits[:10], copies[:10]]), columns=10, scale=0.6)
-plots.show("Ten handwritten digits, and below each a copy that is turned, sheared, zoomed and shifted.")
-
-# %% [markdown]
-# The information of a table is the third formula of section 1. $Q$ has ten logits; the table is the mean over
-# the batch, made symmetric, because a digit and its copy could change places.
-
-
-# %%
-def shared_information(logits, other_logits):
-    """I(k, l) in nats of the categories of n digits and their copies, from logits (n, 10)."""
-    p, q = ops.softmax(logits), ops.softmax(other_logits)
-    joint = ops.matmul(ops.transpose(p), q) / p.shape[0]
-    joint = (joint + ops.transpose(joint)) / 2 + 1e-8
-    alone = ops.sum(joint, axis=0, keepdims=True)
-    return ops.sum(joint * (ops.log(joint) - ops.log(alone) - ops.log(ops.transpose(alone))))
-
-
-sure = 20 * np.eye(10, dtype="float32")  # each of ten digits in its own category, and its copy in the same
-print(f"sure and equal: {float(shared_information(sure, sure)):.3f} nats, log 10 = {np.log(10):.3f}")
-assert np.isclose(shared_information(sure, sure), np.log(10), atol=1e-3)
-assert np.isclose(shared_information(0 * sure, sure), 0, atol=1e-3)
-
-# %% [markdown]
-# A model that is trained with it: `call` gives the logits of a digit and of its copy, `compute_loss` minus
-# what they share.
-
-
-# %%
-def scaled(images):
-    return ops.cast(images, "float32")[..., None] / 255
-
-
-class Pairs(keras.Model):
-    def __init__(self, trunk, Q):
-        super().__init__()
-        self.trunk, self.categories = trunk, keras.Model(Q.input, Q.outputs[0])
-
-    def call(self, pair):
-        return [self.categories(self.trunk(scaled(images))) for images in pair]
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return -shared_information(*y_pred)
-
-
-# %% [markdown]
-# The pairs come in endless batches. For $Q$ alone we take 256 of them: the table has 100 cells, and 64 pairs
-# are few to fill it.
-
-
-# %%
-def batches(size):
-    return training.minibatches((digits, copies), size, seed=1)
-
-
-SEED, PAIR_STEPS = 1, budget.pick(smoke=2, cpu=1500)
-
-
-def learn_from_pairs(trunk, Q):
-    model = Pairs(trunk, Q)
-    optimizer = keras.optimizers.Adam(learning_rate=1e-3, beta_1=0.5)
-    model.compile(optimizer=optimizer, jit_compile=budget.name != "smoke")  # compiling takes a while
-    as_inputs = batches(256).map(lambda digit, copy: ((digit, copy),))
-    history = model.fit(as_inputs, steps_per_epoch=PAIR_STEPS // 2, epochs=2, verbose=0, shuffle=False)
-    print(f"{PAIR_STEPS:,} steps on pairs: they share {-history.history['loss'][-1]:.3f} nats")
+    return ops.mean(surprise), ops.mean(ops.square(c23 - guesses))
 
 
 # %% [markdown]
@@ -605,13 +507,11 @@ def learn_from_pairs(trunk, Q):
 #
 # First Goodfellow's algorithm for $D$, one step for each step of $G$. The heads of $Q$ learn in the same
 # step: they guess the code of the generated images that are there anyway, and the trunk learns from both.
+# (What `loss_on_real` is for comes in section 5; in this section it is 0, and there are no `others`.)
 
 
 # %%
-COPIES = 1.0  # weight of the information shared by a digit and its copy
-
-
-def step_of_d_and_q(model, real, copy):
+def step_of_d_and_q(model, real, *others):
     z, c1, c23 = draw_inputs(real.shape[0], model.seed)
     fake = model.generator(join(z, c1, c23), training=True)
     with tf.GradientTape() as tape:
@@ -621,9 +521,8 @@ def step_of_d_and_q(model, real, copy):
         if model.weight > 0:
             surprise, error = information_losses(c1, c23, *model.Q(of_fake))
             loss += model.weight * (surprise + CONTINUOUS * error)
+            loss += model.loss_on_real(of_real, *others)
             variables = variables + model.Q.trainable_variables
-        if model.copies:
-            loss -= COPIES * shared_information(model.Q(of_real)[0], model.Q(model.trunk(copy))[0])
     model.d_optimizer.apply(tape.gradient(loss, variables), variables)
     return d_loss
 
@@ -653,160 +552,152 @@ def step_of_g(model, n):
 
 
 # %%
+def scaled(images):
+    return ops.cast(images, "float32")[..., None] / 255
+
+
 class InfoGAN(keras.Model):
-    def __init__(self, weight, copies):
+    def __init__(self, weight, seed):
         super().__init__()
-        self.weight, self.copies = weight, copies  # lambda; with the term on real digits and their copies?
+        self.weight = weight  # lambda; 0: a regular GAN
         self.generator, self.trunk = make_generator(), make_trunk()
         self.D, self.Q = make_heads()
-        self.seed = keras.random.SeedGenerator(SEED)
+        self.seed = keras.random.SeedGenerator(seed)
         self.means = [keras.metrics.Mean(name=name) for name in ("d_loss", "g_loss", "bound", "error")]
         self.built = True
 
-    def compile(self, d_optimizer, g_optimizer, **options):
-        super().compile(**options)
-        self.d_optimizer, self.g_optimizer = d_optimizer, g_optimizer
+    def loss_on_real(self, features):
+        return 0.0  # as in the paper: Q learns from generated images only
 
-    def train_step(self, pair):
-        real, copy = (scaled(images) for images in pair)
-        d_loss = step_of_d_and_q(self, real, copy)
-        g_loss, surprise, error = step_of_g(self, real.shape[0])
+    def train_step(self, batch):
+        images = [scaled(part) for part in batch]
+        d_loss = step_of_d_and_q(self, *images)
+        g_loss, surprise, error = step_of_g(self, images[0].shape[0])
         for mean, value in zip(self.means, (d_loss, g_loss, np.log(CATEGORIES) - surprise, error)):
             mean.update_state(value)
         return {mean.name: mean.result() for mean in self.means}
 
 
 # %%
+STEPS = budget.pick(smoke=10, cpu=4000)
 CHUNK = budget.pick(smoke=5, cpu=250)  # the curves have one point for each chunk of steps
 
 
 class Progress(keras.callbacks.Callback):
     """Print a line now and then."""
 
-    def on_train_begin(self, logs=None):
-        self.start = time.perf_counter()
-
     def on_epoch_end(self, epoch, logs=None):
         done = (epoch + 1) * CHUNK
         if done % budget.pick(smoke=10, cpu=2000) == 0:
-            values = ", ".join(f"{name} {value:.3f}" for name, value in logs.items())
-            print(f"{done:6,} steps: {values}; {time.perf_counter() - self.start:.0f} s")
+            print(f"{done:6,} steps:", ", ".join(f"{name} {value:.3f}" for name, value in logs.items()))
 
 
 # %% [markdown]
 # Both rates are 0.001, and $\beta_1 = 0.5$, as is usual for GANs. As in lesson 11 we keep a running **average
-# of the generator's weights** over about the last 1,000 steps: the optimiser does it (`use_ema`), and puts
-# the average in place at the end. (Lesson 11 then counted the statistics of batch normalisation anew. Here we
-# keep those of the last steps, for short.)
+# of the generator's weights**, here over about the last quarter of the steps: the optimiser does it
+# (`use_ema`), and puts the average in place at the end. (Lesson 11 then counted the statistics of batch
+# normalisation anew. Here we keep those of the last steps, for short.)
+
 
 # %%
-STEPS = budget.pick(smoke=10, cpu=4000)
-
-
-def train(weight, copies):
-    keras.utils.set_random_seed(SEED)
-    model = InfoGAN(weight, copies)
-    if copies:
-        learn_from_pairs(model.trunk, model.Q)
-    model.compile(
-        d_optimizer=keras.optimizers.Adam(learning_rate=1e-3, beta_1=0.5),
-        g_optimizer=keras.optimizers.Adam(learning_rate=1e-3, beta_1=0.5, use_ema=True, ema_momentum=0.999),
-        jit_compile=budget.pick(smoke=False, cpu=True),  # to compile takes longer than a few steps
+def play_game(model, arrays, seed):
+    """Train D, Q and G; arrays is a tuple: the real digits, and what else a batch shall have."""
+    model.d_optimizer = keras.optimizers.Adam(learning_rate=1e-3, beta_1=0.5)
+    model.g_optimizer = keras.optimizers.Adam(
+        learning_rate=1e-3, beta_1=0.5, use_ema=True, ema_momentum=1 - 4 / STEPS
     )
+    model.compile(jit_compile=budget.pick(smoke=False, cpu=True))  # to compile takes longer than a few steps
+    batches = training.minibatches(arrays, 64, seed=seed)
     chunks = {"steps_per_epoch": CHUNK, "epochs": STEPS // CHUNK}
-    history = model.fit(batches(64), verbose=0, shuffle=False, callbacks=[Progress()], **chunks)
+    start = time.perf_counter()
+    history = model.fit(batches, verbose=0, shuffle=False, callbacks=[Progress()], **chunks)
     model.g_optimizer.finalize_variable_values(model.generator.trainable_variables)
-    return model, history.history
+    model.seconds = time.perf_counter() - start
+    return history.history
 
 
 # %% [markdown]
-# Three networks with the same form, rates and seed, and the same number of steps of the game. The third one
-# learns from pairs before that, so it gets more training too. First the regular GAN, which gets the code as
-# further inputs and has no use for its $Q$:
+# Two networks with the same form, rates, seed and number of steps. First the regular GAN, $\lambda = 0$,
+# which gets the code as further inputs and has no use for its $Q$:
 
 # %%
-regular, regular_history = train(weight=0.0, copies=False)
+mnist = data.mnist()
+digits = mnist.x_train[: budget.pick(smoke=1000, cpu=60_000)]
+print("real digits", digits.shape, digits.dtype)
+keras.utils.set_random_seed(SEED)
+regular = InfoGAN(weight=0.0, seed=SEED)
+regular_history = play_game(regular, (digits,), SEED)
+if budget.name == "smoke":  # ten steps give no digits
+    networks.load_weights(regular.generator, "gan_with_code")
+    print("weights of the generator: shipped with the course (the training above was only a trial)")
 
 # %% [markdown]
-# InfoGAN with the paper's objective. (Its networks were larger, and its $z$ had 62 numbers. We go on calling
-# this one "as in the paper".)
+# And InfoGAN, with the paper's objective and $\lambda = 1$. (The paper's networks were larger, and its $z$
+# had 62 numbers.)
 
 # %%
-plain, plain_history = train(weight=1.0, copies=False)
-
-# %% [markdown]
-# InfoGAN with the real digits and their copies:
-
-# %%
-infogan, history = train(weight=1.0, copies=True)
+keras.utils.set_random_seed(SEED)
+infogan = InfoGAN(weight=1.0, seed=SEED)
+history = play_game(infogan, (digits,), SEED)
 
 # %% [markdown]
 # **The bound along training.** A $Q$ that knows nothing and says so gives 0; one that is sure and wrong gives
 # less than 0. It cannot pass $\log 10$. (Each point is a mean over some steps, so the very start is not
-# seen.)
+# seen.) **Before you run the next cell, what do you expect** of the error of $c_2$ and $c_3$? A guess that
+# never looks at the image has the error $\frac13$.
+
 
 # %%
-at = CHUNK * np.arange(1, len(history["bound"]) + 1)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.3))
-left.plot(at, history["bound"], label="bound for $c_1$, with copies")
-left.plot(at, plain_history["bound"], "--", color=plots.COLORS[3], label="bound for $c_1$, as in the paper")
-left.axhline(np.log(10), color="0.5", linewidth=1)
-left.text(at[-1], np.log(10) + 0.03, r"$\log 10$", ha="right")
-left.plot(at, history["error"], "-.", color=plots.COLORS[2], label="squared error of $c_2, c_3$, with copies")
-left.axhline(1 / 3, color="0.5", linestyle=":", label="error of a guess without looking")
-left.set(xlabel="step", ylabel="nats; squared error", ylim=(0, 2.6), title="what Q reads off the images")
-left.legend(fontsize=9, loc="center right")
-for i, (name, record) in enumerate({"InfoGAN": history, "regular GAN": regular_history}.items()):
-    for key, line in (("d_loss", "-"), ("g_loss", "--")):
-        right.plot(at, record[key], line, color=plots.COLORS[i], label=f"{name}, {key[0].upper()}")
-right.set(xlabel="step", ylabel="loss", title="the game", ylim=(0, None))
-right.legend(fontsize=9)
+def draw_training(history, other, name, other_name):
+    """Left what Q reads off the images of one model, right the game of two."""
+    at = CHUNK * np.arange(1, len(history["bound"]) + 1)
+    _, (left, right) = plt.subplots(1, 2, figsize=(9, 3.3))
+    left.plot(at, history["bound"], label="bound for $c_1$ (nats)")
+    left.plot(at, history["error"], "--", color=plots.COLORS[1], label="squared error of $c_2, c_3$")
+    left.axhline(np.log(10), color="0.5", linewidth=1)
+    left.text(at[-1], np.log(10) + 0.05, r"$\log 10$", ha="right")
+    left.axhline(1 / 3, color="0.5", linestyle=":", label="error without looking")
+    left.set(xlabel="step", title=f"{name}: what $Q$ reads")
+    left.set(ylim=(-0.2, max(2.9, 1.05 * max(history["error"]))))
+    left.legend(fontsize=9, loc="center right")
+    for i, (label, record) in enumerate({name: history, other_name: other}.items()):
+        for key, line in (("d_loss", "-"), ("g_loss", "--")):
+            right.plot(at, record[key], line, color=plots.COLORS[2 + i], label=f"{label}, {key[0].upper()}")
+    right.set(xlabel="step", ylabel="loss", title="the game", ylim=(0, None))
+    right.legend(fontsize=9)
+
+
+# %%
+draw_training(history, regular_history, "InfoGAN", "regular GAN")
 plots.show(
-    "Left: the bound for c1 rises steeply and then stays close under the line log 10, while the squared "
-    "error of c2 and c3 falls from one third. Right: the losses of D and G for both networks run side by "
-    "side and do not fall."
+    "Left, InfoGAN: the bound for c1 rises steeply to just under the line log 10 and stays there; the "
+    "squared error of c2 and c3 falls below the dotted line, the error without looking. Right: the losses of "
+    "D and G of InfoGAN and of the regular GAN. Those of G fall at first, then all four stay level, above 1."
 )
 
 # %%
 bound, error = history["bound"][-1], history["error"][-1]
-runtime.result("infogan_bound_c1", bound, at_least=2.0)
-print(
-    f"c1: at least {bound:.3f} of {np.log(10):.3f} nats; "
-    f"c2, c3: at least {gaussian_bound(error):.2f} nats each, on average"
-)
+runtime.result("infogan_bound_c1_paper", bound, at_least=2.0)
+print(f"c1: at least {bound:.3f} of {np.log(10):.3f} nats; c2, c3: at least {gaussian_bound(error):.2f} each")
 
 # %% [markdown]
-# **Look at** the two panels. The bound is close to its maximum after a small part of the steps, long before
-# the digits are good: $Q$ can soon tell ten groups of images apart, whatever they show. The bound does not
-# say *which* ten. With copies the pairs have formed the groups before the game; without them the game alone
-# forms them. We measure below how well they fit the digits. The losses of the game tell little, as in lesson
-# 11: neither player wins.
+# **Look at** the left panel. The bound is close to its maximum after a small part of the steps: $Q$ can soon
+# tell ten groups of images apart, whatever they show. The bound does not say *which* ten. To read $c_2$ and
+# $c_3$ takes longer. The losses of the game tell little, as in lesson 11: neither player wins.
 
 # %% [markdown]
-# ## 4. Which weights are shown
+# ## 4. What the paper's objective gives
 #
-# %%
-generator, plain_generator, regular_generator = infogan.generator, plain.generator, regular.generator
-weights = f"trained here, {STEPS:,} steps"
-if budget.name == "smoke":  # ten steps give no digits
-    networks.load_weights(generator, "infogan")
-    networks.load_weights(regular_generator, "gan_with_code")
-    weights = "shipped with the course (the training above was only a trial)"
-print("weights of InfoGAN with copies and of the regular GAN:", weights)
-print(f"weights of InfoGAN as in the paper: trained here, {STEPS:,} steps")
-
-# %% [markdown]
 # ### The four panels of Chen et al. (2016), Figure 2
 #
-# From here on *InfoGAN* without more words is that with the copies. In each panel a row has one draw of all
-# inputs; along the row one code changes and everything else stays. The panels (c) and (d) go from $-2$ to
-# $2$, although in training $c_2$ and $c_3$ never left $[-1, 1]$.
+# In each panel a row has one draw of all inputs; along the row one code changes and everything else stays.
+# The panels (c) and (d) go from $-2$ to $2$, although in training $c_2$ and $c_3$ never left $[-1, 1]$.
 
 
 # %%
-def generate(model, z, c1, c23):
+def generate(generator, z, c1, c23):
     """Images (n, 28, 28, 1) for noise z (n, 16), categories c1 (n,) and c2, c3 (n, 2)."""
-    return ops.convert_to_numpy(model(join(z, np.eye(CATEGORIES)[c1], c23)))
+    return ops.convert_to_numpy(generator(join(z, np.eye(CATEGORIES)[c1], c23)))
 
 
 rng = np.random.default_rng(1)
@@ -815,8 +706,8 @@ row_z, row_c1 = rng.normal(size=(ROWS, NOISE)), np.arange(0, CATEGORIES, 2)
 row_c23 = rng.uniform(-1, 1, (ROWS, 2))
 
 
-def panel(model, code, values):
-    """Rows of images in one picture: code 0, 1 or 2 (c1, c2, c3) takes the values, all else stays."""
+def panel(ax, title, generator, code, values):
+    """Draw rows of images: code 0, 1 or 2 (c1, c2, c3) takes the values, all else stays."""
     columns = []
     for value in values:
         c1, c23 = row_c1.copy(), row_c23.copy()
@@ -824,64 +715,54 @@ def panel(model, code, values):
             c1[:] = value
         else:
             c23[:, code - 1] = value
-        columns.append(generate(model, row_z, c1, c23))
-    return np.concatenate(np.concatenate(columns, axis=2), axis=0)[..., 0]
+        columns.append(generate(generator, row_z, c1, c23))
+    picture = np.concatenate(np.concatenate(columns, axis=2), axis=0)[..., 0]
+    ax.imshow(picture, cmap=plt.get_cmap("gray", 12), interpolation="nearest")
+    ax.set(title=title, xticks=14 + 28 * np.arange(len(values)), yticks=[])
+    ax.set_xticklabels([f"{value:.2g}" for value in values], fontsize=8)
+    ax.grid(visible=False)
 
 
 # %%
 line = np.linspace(-2, 2, 10)
 figure, axes = plt.subplots(2, 2, figsize=(9.4, 5.9))
-for ax, (title, model, code, values) in zip(
-    axes.flat,
-    [
-        ("(a) varying $c_1$, InfoGAN", generator, 0, range(10)),
-        ("(b) varying $c_1$, regular GAN", regular_generator, 0, range(10)),
-        ("(c) varying $c_2$ from −2 to 2, InfoGAN", generator, 1, line),
-        ("(d) varying $c_3$ from −2 to 2, InfoGAN", generator, 2, line),
-    ],
-):
-    ax.imshow(panel(model, code, values), cmap=plt.get_cmap("gray", 12), interpolation="nearest")
-    ax.set(title=title, xticks=14 + 28 * np.arange(10), yticks=[])
-    ax.set_xticklabels([f"{value:.2g}" for value in values], fontsize=8)
-    ax.grid(visible=False)
+panel(axes[0, 0], "(a) varying $c_1$, InfoGAN", infogan.generator, 0, range(10))
+panel(axes[0, 1], "(b) varying $c_1$, regular GAN", regular.generator, 0, range(10))
+panel(axes[1, 0], "(c) varying $c_2$ from −2 to 2, InfoGAN", infogan.generator, 1, line)
+panel(axes[1, 1], "(d) varying $c_3$ from −2 to 2, InfoGAN", infogan.generator, 2, line)
 plots.show(
-    "Four panels of five rows of ten digits. (a) along a row the digit changes, and each column mostly shows "
-    "one digit. (b) the digits of a row are similar, and no column has a digit of its own. (c) and (d) the "
-    "form of a digit changes step by step; some digits become others at the ends."
+    "Four panels of five rows of ten digits. (a) along a row the digit changes; some columns show one digit, "
+    "in others two classes are mixed. (b) the digits of a row are similar, and no column has a digit of its "
+    "own. (c) and (d) the form of a digit changes step by step; at the ends some digits become others."
 )
 
 # %% [markdown]
-# **Look at** the columns of (a) and (b). In (a) a column shows one digit in nearly all rows: $c_1$ has a
-# meaning. Do two columns show the same digit? Then another digit has no column. In (b) no column has one: the
-# regular GAN may do with $c_1$ what it likes, and it uses it as a little more noise, or hardly at all. In (c)
-# and (d) compare the middle, $-1$ to $1$, with the ends. Often the change simply goes on beyond the range of
-# training; in some rows the digit breaks, or becomes another one.
+# **Look at** the columns of (a) and (b). In (a) many columns have a meaning, a digit or two that look alike.
+# In (b) none has: the regular GAN may do with $c_1$ what it likes, and uses it as a little more noise, or
+# hardly at all. In (c) and (d) compare the middle, $-1$ to $1$, with the ends. Often the change simply goes
+# on beyond the range of training; in some rows the digit breaks, or becomes another one.
 
 # %% [markdown]
-# ## 5. Measured
+# ### Measured
 #
-# Our eyes are quickly convinced. So we ask a judge who has never seen a generated digit: a LeNet trained as
-# in lesson 06, whose accuracy on real test digits is in lessons 06 and 11. 5,000 images of each generator,
-# 500 for each category:
+# Our eyes are quickly convinced. So we ask the judge of lesson 11, who has never seen a generated digit: the
+# LeNet of lesson 06. 5,000 images of each generator, 500 for each category:
 
 # %%
-judge = networks.lenet()
 n = 5000
 z, c23 = rng.normal(size=(n, NOISE)), rng.uniform(-1, 1, (n, 2))
 c1 = np.arange(n) % CATEGORIES
-networks_by_name = {
-    "regular GAN": regular_generator,
-    "InfoGAN, as in the paper": plain_generator,
-    "InfoGAN, with copies": generator,
-}
-samples = {name: generate(network, z, c1, c23) for name, network in networks_by_name.items()}
 
-# %%
-classes = {}
-for name, images in samples.items():
-    probabilities = ops.convert_to_numpy(judge(images))
-    classes[name] = probabilities.argmax(axis=1)
-    print(f"{name:25} the judge is sure (> 0.9) of {np.mean(probabilities.max(axis=1) > 0.9):.1%}")
+
+def judged(generator):
+    """Images for all inputs of the test, and the class that the judge sees in each."""
+    images = generate(generator, z, c1, c23)
+    return images, yardstick.look(images)[1].argmax(axis=1)
+
+
+samples, classes = {}, {}
+for name, model in {"regular GAN": regular, "InfoGAN": infogan}.items():
+    samples[name], classes[name] = judged(model.generator)
 
 # %% [markdown]
 # How well do categories and classes agree? Category 3 need not be the digit 3: names do not matter. So we
@@ -898,43 +779,213 @@ def match(categories, classes):
     return counts, class_of, counts[np.arange(CATEGORIES), class_of].sum() / counts.sum()
 
 
-# %%
-matches = {name: match(c1, seen) for name, seen in classes.items()}
-for name, (counts, _, agreement) in matches.items():
-    information = mutual_information(counts / n)
-    print(f"{name:25} agreement {agreement:.3f}, I(c1; class) = {information:.3f} nats")
-regular_agreement, plain_agreement, agreement = (share for _, _, share in matches.values())
-counts, class_of, _ = matches["InfoGAN, with copies"]
-print(f"{'by chance':25} agreement {match(c1, rng.permutation(classes['InfoGAN, with copies']))[2]:.3f}")
+def print_agreement(name, seen):
+    counts, _, share = match(c1, seen)
+    print(f"{name:16} agreement {share:.3f}, I(c1; class) = {mutual_information(counts / n):.3f} nats")
+
+
+for name, seen in classes.items():
+    print_agreement(name, seen)
+print_agreement("by chance", rng.permutation(classes["InfoGAN"]))
+regular_agreement, paper_agreement = (match(c1, seen)[2] for seen in classes.values())
 runtime.result("regular_gan_agreement", regular_agreement)
-runtime.result("infogan_agreement_without_copies", plain_agreement)
-runtime.result("infogan_agreement", agreement, at_least=0.80)
+runtime.result("infogan_agreement_paper", paper_agreement)
+
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(11, 4.4))
-for ax, (name, (table, matched, _)) in zip(axes, matches.items()):
-    order = np.argsort(matched)
-    ax.imshow(table[order], cmap="Blues", vmin=0, vmax=n / CATEGORIES)
-    for (row, column), count in np.ndenumerate(table[order]):
-        color = "white" if count > 300 else "black"
-        ax.text(column, row, count or "", ha="center", va="center", fontsize=7, color=color)
-    ax.set(
-        title=name, xlabel="class seen by the judge", xticks=range(10), yticks=range(10), yticklabels=order
-    )
-    ax.grid(visible=False)
-axes[0].set_ylabel("$c_1$, in the order of the matching")
+def draw_counts(names):
+    """The tables of categories against classes, rows in the order of the matching."""
+    _, axes = plt.subplots(1, len(names), figsize=(4 * len(names), 4.3))
+    for ax, name in zip(axes, names):
+        table, matched, share = match(c1, classes[name])
+        order = np.argsort(matched)
+        ax.imshow(table[order], cmap="Blues", vmin=0, vmax=n / CATEGORIES)
+        for (row, column), count in np.ndenumerate(table[order]):
+            color = "white" if count > 300 else "black"
+            ax.text(column, row, count or "", ha="center", va="center", fontsize=7, color=color)
+        ax.set(title=f"{name}: {share:.0%}", xticks=range(10), yticks=range(10), yticklabels=order)
+        ax.set(xlabel="class seen by the judge")
+        ax.grid(visible=False)
+    axes[0].set_ylabel("$c_1$, in the order of the matching")
+
+
+# %%
+draw_counts(["regular GAN", "InfoGAN"])
 plots.show(
-    "Three tables of categories against classes, rows sorted by the best matching. For the regular GAN every "
-    "row is spread over all classes. For InfoGAN as in the paper some rows lie on the diagonal, others are "
-    "shared by two classes. With copies most counts lie on the diagonal; a class that two categories share "
-    "has two large counts in its column."
+    "Two tables of categories against classes, rows sorted by the best matching. For the regular GAN every "
+    "row is spread over all classes. For InfoGAN each row has one or two large counts; some lie on the "
+    "diagonal, others beside it."
 )
 
 # %% [markdown]
-# **Look at** the three tables from left to right, and then at what lies off the diagonal of the last one.
-# There are two kinds of fault. A category may mix two classes: its row has two large cells. Or two categories
-# show the same class: its column has two large cells, and another class is left without a category. The
-# matching then gives that class to one of the two, and this row has little on the diagonal. The largest:
+# **Look at** the rows and columns of the right table. There are two kinds of fault. A category may mix two
+# classes: its row has two large cells. Or two categories show the same class: its column has two large cells,
+# and another class is left without a category of its own. Here are both. $Q$ can tell the ten groups apart
+# almost without error (the bound was close to $\log 10$), and still they are not the ten digits.
+#
+# A remark on the information in the list above. The class that the judge sees is computed from the image. So
+# it cannot say more about $c_1$ than the image does, $I(c_1; \text{class}) \leq I(c_1; G(z, c))$: this is
+# another lower bound, with the judge in place of $Q$. (In numbers: estimated from a finite table, information
+# comes out a little too large, here by less than 0.01 nats.)
+#
+# ## 5. What is missing, and a mend: InfoGAN + pairs
+#
+# The bound is content with any ten groups of images that $Q$ can tell apart. They need not be the ten digits:
+# a group may be half a class, such as upright sevens, or two classes at once. Once $Q$ tells the groups apart
+# there is little left that would move them. Chen et al. report that their $c_1$ reads real digits with 5 %
+# error, with networks several times as large; ours must learn in minutes on two cores.
+#
+# What is missing is a reason why *these* ten groups. Here is one, also without labels: let $Q$ look at
+# **real** digits too. A digit $x$ and a copy $x'$ that is turned, sheared, zoomed and shifted are the same
+# digit. So their categories should share much information (Ji, Henriques & Vedaldi, 2019):
+#
+# $$I(k, l) \;\text{ of the table }\; P(k, l) = \mathbb E_x \big[ Q(k|x)\, Q(l|x') \big]$$
+#
+# It is large if $Q$ is sure, gives both images the same category, and uses all categories equally often. We
+# use it twice: $Q$ first learns from pairs alone, before the game, and then the term stays in its loss. We
+# call the result **InfoGAN + pairs**. It is **not in the slides and not in Chen et al.** It uses no label,
+# but it brings in knowledge of ours: to turn, shear or zoom an image does not change its digit. So slant and
+# width are kept out of $c_1$, and are left for $c_2$ and $c_3$.
+
+
+# %%
+def moved(image, rng):
+    """A copy of an image (28, 28): turned, sheared, zoomed and shifted at random."""
+    angle, shear = rng.uniform(-0.4, 0.4), rng.uniform(-0.5, 0.5)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    A = turn @ np.array([[1, 0], [shear, 1]]) * rng.uniform(0.75, 1.3, size=2)
+    centre = np.full(2, 13.5)
+    return affine_transform(image, A, offset=centre - A @ centre + rng.uniform(-2, 2, size=2), order=1)
+
+
+warp_rng = np.random.default_rng(1)
+copies = np.stack([moved(digit, warp_rng) for digit in digits])
+print("copies", copies.shape, copies.dtype)
+plots.image_grid(np.concatenate([digits[:10], copies[:10]]), columns=10, scale=0.6)
+plots.show("Ten handwritten digits, and below each a copy that is turned, sheared, zoomed and shifted.")
+
+# %% [markdown]
+# The information of a table is the third formula of section 1. $Q$ has ten logits; the table is the mean over
+# the batch, made symmetric, because a digit and its copy could change places.
+
+
+# %%
+def shared_information(logits, other_logits):
+    """I(k, l) in nats of the categories of n digits and their copies, from logits (n, 10)."""
+    p, q = ops.softmax(logits), ops.softmax(other_logits)
+    joint = ops.matmul(ops.transpose(p), q) / p.shape[0]
+    joint = (joint + ops.transpose(joint)) / 2 + 1e-8
+    alone = ops.sum(joint, axis=0, keepdims=True)
+    return ops.sum(joint * (ops.log(joint) - ops.log(alone) - ops.log(ops.transpose(alone))))
+
+
+sure = 20 * np.eye(10, dtype="float32")  # each of ten digits in its own category, and its copy in the same
+print(f"sure and equal: {float(shared_information(sure, sure)):.3f} nats, log 10 = {np.log(10):.3f}")
+assert np.isclose(shared_information(sure, sure), np.log(10), atol=1e-3)
+assert np.isclose(shared_information(0 * sure, sure), 0, atol=1e-3)
+
+# %% [markdown]
+# In the game it is one more term of $Q$'s loss, in the place that section 3 left free:
+
+# %%
+COPIES = 1.0  # weight of the information shared by a digit and its copy
+
+
+class InfoGANPairs(InfoGAN):
+    def loss_on_real(self, features, copy):
+        return -COPIES * shared_information(self.Q(features)[0], self.Q(self.trunk(copy))[0])
+
+
+# %% [markdown]
+# Before the game a model learns from it alone: `call` gives the logits of a digit and of its copy,
+# `compute_loss`, which `fit` asks for in place of a loss by name, gives minus what they share.
+
+
+# %%
+class Pairs(keras.Model):
+    def __init__(self, trunk, Q):
+        super().__init__()
+        self.trunk, self.categories = trunk, keras.Model(Q.input, Q.outputs[0])
+
+    def call(self, pair):
+        return [self.categories(self.trunk(scaled(images))) for images in pair]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return -shared_information(*y_pred)
+
+
+# %% [markdown]
+# Its batches hold 256 pairs: the table has 100 cells, and 64 pairs are few to fill it.
+
+# %%
+PAIR_STEPS = budget.pick(smoke=2, cpu=1500)
+
+
+def learn_from_pairs(model, pair, seed):
+    """Train the trunk and Q of a model on digits and their copies, before the game."""
+    learner = Pairs(model.trunk, model.Q)
+    optimizer = keras.optimizers.Adam(learning_rate=1e-3, beta_1=0.5)
+    learner.compile(optimizer=optimizer, jit_compile=budget.name != "smoke")  # compiling takes a while
+    batches = training.minibatches(pair, 256, seed=seed).map(lambda digit, copy: ((digit, copy),))
+    history = learner.fit(batches, steps_per_epoch=PAIR_STEPS // 2, epochs=2, verbose=0, shuffle=False)
+    print(f"{PAIR_STEPS:,} steps on pairs: they share {-history.history['loss'][-1]:.3f} nats")
+
+
+# %% [markdown]
+# The same form, rates, seed and number of steps of the game as before. (The steps on pairs come on top: it
+# gets more training. Section 6 measures what $Q$ knows before the game.)
+
+# %%
+keras.utils.set_random_seed(SEED)
+pairs = InfoGANPairs(weight=1.0, seed=SEED)
+learn_from_pairs(pairs, (digits, copies), SEED)
+before_the_game = pairs.trunk.get_weights(), pairs.Q.get_weights()
+
+# %%
+pairs_history = play_game(pairs, (digits, copies), SEED)
+if budget.name == "smoke":  # as above
+    networks.load_weights(pairs.generator, "infogan")
+    print("weights of the generator: shipped with the course")
+
+# %%
+draw_training(pairs_history, history, "InfoGAN + pairs", "InfoGAN")
+plots.show(
+    "Left, InfoGAN + pairs: the bound for c1 comes close to log 10; the squared error of c2 and c3 starts "
+    "far above the dotted line, the error without looking, and ends below it. Right: the losses of D and G "
+    "of InfoGAN + pairs and of InfoGAN. Those of G fall at first, then all four stay level, above 1."
+)
+
+# %%
+bound, error = pairs_history["bound"][-1], pairs_history["error"][-1]
+runtime.result("infogan_bound_c1", bound, at_least=2.0)
+worse = CHUNK * sum(value > 1 / 3 for value in pairs_history["error"])
+print(f"c2, c3: at least {gaussian_bound(error):.2f} nats each; worse than not looking for {worse:,} steps")
+
+# %% [markdown]
+# **Look at** the error of $c_2$ and $c_3$, on the left. At first these guesses are *worse* than not looking
+# at the image at all, and it takes a good part of the game until they are better. They begin untrained, on a
+# trunk that has learned from pairs to tell categories apart and to overlook slant and size: our guess why it
+# takes longer than without pairs. $c_1$ is read almost without error again. But which ten groups are they?
+#
+# ### Measured
+
+# %%
+samples["InfoGAN + pairs"], classes["InfoGAN + pairs"] = judged(pairs.generator)
+for name, seen in classes.items():
+    print_agreement(name, seen)
+counts, class_of, agreement = match(c1, classes["InfoGAN + pairs"])
+runtime.result("infogan_agreement", agreement, at_least=0.80)
+
+# %%
+draw_counts(["InfoGAN", "InfoGAN + pairs"])
+plots.show(
+    "Two tables of categories against classes, rows sorted by the best matching. For InfoGAN some rows lie "
+    "on the diagonal, others are shared by two classes. For InfoGAN + pairs most counts lie on the diagonal; "
+    "a class that two categories share has two large counts in its column."
+)
+
+# %% [markdown]
+# **Look at** what still lies off the diagonal on the right. The largest:
 
 # %%
 mixed = counts.copy()
@@ -945,13 +996,169 @@ for index in np.argsort(mixed, axis=None)[::-1][:3]:
     print(f"c1 = {category}, matched with {class_of[category]}: {share:.0%} are seen as {other}")
 
 # %% [markdown]
-# A remark on the information in the list above. The class that the judge sees is computed from the image. So
-# it cannot say more about $c_1$ than the image does, $I(c_1; \text{class}) \leq I(c_1; G(z, c))$: for all
-# three networks this is another lower bound, with the judge in place of $Q$. (In numbers: estimated from a
-# finite table, information comes out a little too large, here by less than 0.01 nats.)
+# If two categories show the same class, the matching gives that class to one of the two, and the other gets a
+# class that is left over, of which it has little.
+#
+# ### Five seeds
+#
+# One training is no evidence for a difference: another seed gives another agreement. Both objectives were
+# trained from five seeds with the code of this notebook, for half as many steps of the game (2,000), which is
+# the same for both. That takes half an hour; the numbers ship with the course, and `python
+# lessons/12_infogan/seeds.py` makes them again. *Confident* is the share of images of which the judge is
+# sure, *ten labels* are the subject of section 6, and the Fréchet distance to real digits is that of lesson
+# 11. **Before you run the next cells, what do you expect**: is the step from one objective to the other
+# larger than the spread of the seeds? In all three panels?
+
+# %%
+seeds = json.loads(data.read("infogan_seeds.json"))
+measured = {
+    "agreement": "agreement of $c_1$",
+    "ten_labels": "real digits, ten labels",
+    "frechet": "Fréchet distance",
+}
+for key in ("bound", "confident", *measured):
+    for name, rows in seeds.items():
+        values = [row[key] for row in rows]
+        print(f"{key:10} {name:16} {min(values):.3f} to {max(values):.3f}: ", *(f"{v:.3f}" for v in values))
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.2))
+for ax, (key, title) in zip(axes, measured.items()):
+    for paper, with_pairs in zip(*seeds.values()):
+        ax.plot([0, 1], [paper[key], with_pairs[key]], "o-", color="0.4", markersize=5)
+        ax.text(1.08, with_pairs[key], paper["seed"], fontsize=8, va="center")
+    ax.set(title=title, xticks=[0, 1], xticklabels=seeds, xlim=(-0.4, 1.4))
+means = {name: [np.mean([row[key] for row in rows]) for key in measured] for name, rows in seeds.items()}
+told = "; ".join(f"{name} {a:.2f}, {b:.2f}, {d:.1f}" for name, (a, b, d) in means.items())
+plots.show(
+    "Three panels, a line for each of five seeds from InfoGAN to InfoGAN + pairs: the agreement, the share "
+    f"of real digits read right with ten labels, and the Fréchet distance. Means: {told}."
+)
+assert means["InfoGAN + pairs"][0] > means["InfoGAN"][0] + 0.1
+
+# %%
+for name, rows in seeds.items():
+    r = np.corrcoef([[row[key] for row in rows] for key in ("agreement", "frechet")])[0, 1]
+    print(f"{name:16} correlation of agreement and Fréchet distance over the seeds {r:+.2f}")
 
 # %% [markdown]
-# ### What $c_2$ and $c_3$ do
+# **Look at** the lines. The agreement is higher with pairs from every seed, the worst with pairs is above the
+# best without, and what $Q$ reads of real digits rises even more. The third panel is another matter: the
+# distance to real digits becomes larger from some seeds and smaller from others. With pairs it goes with the
+# agreement (last line): the more digits have a category of their own, the smaller it is. A digit that no
+# category stands for is hardly drawn any more, while a category that mixes two digits draws both. So the
+# judge is surer of the images with pairs, and still the set of images may be worse.
+
+# %% [markdown]
+# ## 6. Reading real digits
+#
+# No label has been used so far. Chen et al. judge their $c_1$ on *real* digits: does $Q$, which the game has
+# taught to read generated images, sort them into the ten classes? With the paper's objective $Q$ has never
+# been asked about a real digit (only the trunk has seen some, for $D$); with pairs it has learned from the
+# training digits and their copies. The test digits are new to both.
+#
+# To call the categories by names we need labels. Ten must do: for each category show a person the **one
+# image of a pool that fits it best**, and take its label as the name. If two categories get the same name,
+# some digit is never read.
+
+
+# %%
+def categories(model, images):
+    """Q(k|x) of images (n, 28, 28), uint8: ten probabilities each."""
+    pieces = np.array_split(images, max(1, len(images) // 5000))
+    logits = [model.Q(model.trunk(scaled(piece)))[0] for piece in pieces]
+    return np.concatenate([ops.convert_to_numpy(ops.softmax(part)) for part in logits])
+
+
+pool, pool_labels = (part[: budget.pick(smoke=1000, cpu=20_000)] for part in (mnist.x_train, mnist.y_train))
+
+
+def read_with_ten_labels(group):
+    """Test accuracy if ten labels name the groups; group(images) (n, 10): how well each image fits each."""
+    names = pool_labels[group(pool).argmax(axis=0)]
+    return np.mean(names[group(mnist.x_test).argmax(axis=1)] == mnist.y_test)
+
+
+# %% [markdown]
+# Is it worth the trouble? **k-means** needs no generator at all: ten centres among the images, each image in
+# the group of the nearest one. Here on 50 principal components (lesson 09) of the same pool; the ten labels
+# are those of the images nearest to the centres. And $Q$ with pairs can be asked before the game, when it
+# has learned from pairs alone. **Before you run the next cell, what do you expect**: the order of the four?
+
+
+# %%
+def flat(images):
+    return images.reshape(len(images), -1) / 255
+
+
+pca = PCA(50, random_state=1).fit(flat(pool))
+kmeans = KMeans(CATEGORIES, n_init=4, random_state=1).fit(pca.transform(flat(pool)))
+only_pairs = InfoGANPairs(weight=1.0, seed=SEED)
+only_pairs.trunk.set_weights(before_the_game[0])
+only_pairs.Q.set_weights(before_the_game[1])
+
+# %%
+readers = {
+    "k-means": lambda images: -kmeans.transform(pca.transform(flat(images))),
+    "InfoGAN": lambda images: categories(infogan, images),
+    "pairs only": lambda images: categories(only_pairs, images),
+    "InfoGAN + pairs": lambda images: categories(pairs, images),
+}
+accuracies = {}
+for name, group in readers.items():
+    accuracies[name] = read_with_ten_labels(group)
+    _, _, share = match(group(mnist.x_test).argmax(axis=1), mnist.y_test)
+    print(f"{name:16} read right with ten labels {accuracies[name]:.3f}, best matching {share:.3f}")
+runtime.result("kmeans_ten_labels", accuracies["k-means"])
+runtime.result("infogan_paper_ten_labels", accuracies["InfoGAN"])
+runtime.result("infogan_ten_labels", accuracies["InfoGAN + pairs"])
+assert budget.name == "smoke" or accuracies["InfoGAN + pairs"] > accuracies["k-means"] + 0.1
+
+# %% [markdown]
+# And from five seeds (2,000 steps of the game):
+
+# %%
+by_seed = {name: [row["ten_labels"] for row in rows] for name, rows in seeds.items()}
+by_seed["pairs only"] = [row["ten_labels_pairs_only"] for row in seeds["InfoGAN + pairs"]]
+for name in ("InfoGAN", "pairs only", "InfoGAN + pairs"):
+    print(f"{name:16}", *(f"{value:.3f}" for value in by_seed[name]))
+assert np.mean(by_seed["pairs only"]) < np.mean(by_seed["InfoGAN + pairs"])
+assert budget.name == "smoke" or np.mean(by_seed["InfoGAN"]) < accuracies["k-means"]
+
+# %%
+group = readers["InfoGAN + pairs"]
+names = pool_labels[group(pool).argmax(axis=0)]
+figure, ax = plt.subplots(figsize=(5, 4.2))
+plots.confusion_matrix(mnist.y_test, names[group(mnist.x_test).argmax(axis=1)], ax=ax)
+plots.show(
+    "A table of the ten test classes against what Q of InfoGAN + pairs reads. Most counts lie on the "
+    "diagonal. A class after which no category is named has an empty column."
+)
+
+# %% [markdown]
+# **Look at** the two lists, then at the table. With the paper's objective $Q$ reads about as many real digits
+# as k-means, which needs no network: this run a little more, the five shorter ones on average less. Pairs
+# alone read more. And the game on top of the pairs helps once more, from every seed, although in it $Q$
+# learns its code from *generated* images: so InfoGAN adds something to the pairs. (The comparison with
+# k-means is not quite fair: the pairs know how digits may be moved, and k-means does not.)
+#
+# With ten labels two categories may get the same name, which the matching forbids; so the first column can be
+# above the second. In the table one class is never read, because no category is named after it: the 5. Nearly
+# all of its images are read as 8. The other errors are few.
+#
+# **Turned round: the code of an encoder as the input of a generator.** $Q$ maps an image to a code, so it is
+# an *encoder*, and $G$ a decoder. The slides remark that the latent variables of an encoder can also be the
+# inputs of a GAN. Why should one? Pure noise has no meaning before the training, and nobody can tell which
+# $z$ belongs to a given image. A code that comes from real images says what is in them from the start, the
+# generator learns to draw it so that $D$ believes it, and an image can be encoded, changed, and drawn again.
+# Larsen et al. (2016) do this with the encoder of a VAE; Donahue et al. (2017) let an encoder learn together
+# with the GAN. Exercise 8 of the lab does it with $Q$.
+
+# %% [markdown]
+# ## 7. What $c_2$ and $c_3$ do
+#
+# The slides show Chen et al.'s result: $c_2$ turns the digit, $c_3$ changes its width. Which code gets which
+# meaning is chance; what did ours get?
 #
 # The slant and the width of a digit can be measured from the **moments** of its ink (Hu, 1962). With the ink
 # $w(x, y)$ as a weight, and $\bar x$, $\bar y$ the centre:
@@ -998,98 +1205,143 @@ assert np.allclose(measured["slant"], [0, 0.5, 0], atol=0.03)
 assert np.isclose(measured["stroke width"][2] / measured["stroke width"][0], 2, atol=0.25)
 
 # %% [markdown]
-# Now the correlation of $c_2$ and $c_3$ with these. *Pooled* is over all images. But a 1 is always narrower
-# than a 0, whatever the code; so we also measure *within the classes*, as the deviation of an image from the
-# mean of its class.
+# Now the correlation of $c_2$ and $c_3$ with these. A 1 is always narrower than a 0, whatever the code; so we
+# measure *within the classes*, as the deviation of an image from the mean of its class.
+
 
 # %%
-features = shape(samples["InfoGAN, with copies"])
-seen = classes["InfoGAN, with copies"]
+def correlations(images, seen):
+    """Of c2, c3 (rows) with slant, width, stroke width (columns), within the classes that the judge sees."""
 
+    def within(values):
+        means = np.array([values[seen == k].mean() if np.any(seen == k) else 0 for k in range(10)])
+        return values - means[seen]
 
-def within_classes(values):
-    means = np.array([values[seen == k].mean() if np.any(seen == k) else 0 for k in range(10)])
-    return values - means[seen]
+    forms = [within(form) for form in shape(images).values()]
+    return np.array([[np.corrcoef(code, form)[0, 1] for form in forms] for code in c23.T])
 
-
-correlations = {}
-for i, code in enumerate(("c2", "c3")):
-    for name, values in features.items():
-        pooled = np.corrcoef(c23[:, i], values)[0, 1]
-        within = np.corrcoef(c23[:, i], within_classes(values))[0, 1]
-        correlations[code, name] = pooled, within
-        print(f"{code} and {name:12} pooled {pooled:+.2f}, within classes {within:+.2f}")
 
 # %%
-code, name = max(correlations, key=lambda pair: abs(correlations[pair][1]))
-print(f"the strongest: {code} and {name}")
-runtime.result("best_correlation_pooled", max(abs(pooled) for pooled, _ in correlations.values()))
-runtime.result("best_correlation_within_classes", abs(correlations[code, name][1]), at_least=0.5)
+def print_correlations(name, table):
+    for code, row in zip(("c2", "c3"), table):
+        values = ", ".join(f"{form} {r:+.2f}" for form, r in zip(("slant", "width", "stroke width"), row))
+        print(f"{name:16} {code}: {values}")
+
+
+for name in samples:
+    table = correlations(samples[name], classes[name])
+    print_correlations(name, table)
+runtime.result("best_correlation_within_classes", np.abs(table).max(), at_least=0.5)
 
 # %% [markdown]
+# And the five seeds: the largest absolute correlation of a form with $c_2$ or $c_3$, in each.
+
+# %%
+for name, rows in seeds.items():
+    largest = np.abs([row["correlations"] for row in rows]).max(axis=1)
+    for form, values in zip(("slant", "width", "stroke width"), largest.T):
+        print(f"{name:16} {form:13}", values.round(2))
+
+# %% [markdown]
+# **Look at** the two lines of InfoGAN + pairs in the first list. Both codes move the slant, $c_2$ with
+# $+0.46$ and $c_3$ with $+0.56$; the width of the digit falls with $c_2$ ($-0.27$) and rises with $c_3$
+# ($+0.24$). So neither code *is* the slant or the width, they are **entangled**: along $c_2 + c_3$ the digits
+# lean, along $c_3 - c_2$ they become wider. Nothing in the objective speaks against it; it only asks that
+# both numbers can be read off the image. Chen et al. found the turn in $c_2$ and the width in $c_3$. (A
+# turned digit counts as slanted here.)
+#
+# In the second list, with pairs, one of the codes goes with the slant from every seed; with the width clearly
+# from two seeds of five. With the paper's objective the slant comes from three (0.3 and more). And look at
+# the regular GAN: its $c_2$ moves the slant as well! Two inputs that are louder than the others are used for
+# something that changes the image much, with or without the information. What the objective adds is that $Q$
+# can read them. A correlation alone does not show that InfoGAN has done its work.
+#
 # A correlation is one number. Better to move the code and look: 300 images, everything fixed but $c_2$ or
 # $c_3$, which goes from $-2$ to $2$.
 
 # %%
 line, few = np.linspace(-2, 2, 17), slice(0, 300)
 figure, axes = plt.subplots(2, 3, figsize=(9, 4.6), sharex=True, sharey="col")
+changes = {}
 for i, row in enumerate(axes):
-    moved = []
+    moves = []
     for value in line:
         codes = c23[few].copy()
         codes[:, i] = value
-        moved.append(shape(generate(generator, z[few], c1[few], codes)))
-    for ax, name, color in zip(row, features, plots.COLORS):
-        low, middle, high = np.percentile([step[name] for step in moved], [25, 50, 75], axis=1)
+        moves.append(shape(generate(pairs.generator, z[few], c1[few], codes)))
+    for ax, name, color in zip(row, moves[0], plots.COLORS):
+        low, middle, high = np.percentile([step[name] for step in moves], [25, 50, 75], axis=1)
         ax.axvspan(-1, 1, color="0.9", zorder=0)
         ax.fill_between(line, low, high, color=color, alpha=0.25)
         ax.plot(line, middle, color=color)
         ax.set(ylabel=name, xlabel=f"$c_{i + 2}$")
+        changes[f"c{i + 2} {name}"] = middle[line == 1][0] - middle[line == -1][0]
+told = ", ".join(f"{name} {change:+.2f}" for name, change in changes.items())
 plots.show(
     "Six panels: slant, width and stroke width of 300 digits, median and middle half, as c2 or c3 goes from "
-    "-2 to 2; the training range is shaded."
+    f"-2 to 2; the training range is shaded. Change of the median from -1 to 1: {told}."
+)
+
+# %%
+figure, axes = plt.subplots(2, 2, figsize=(9.4, 5.9))
+panel(axes[0, 0], "(a) varying $c_1$, InfoGAN", infogan.generator, 0, range(10))
+panel(axes[0, 1], "(a) varying $c_1$, InfoGAN + pairs", pairs.generator, 0, range(10))
+panel(axes[1, 0], "(c) varying $c_2$, InfoGAN + pairs", pairs.generator, 1, line[::2])
+panel(axes[1, 1], "(d) varying $c_3$, InfoGAN + pairs", pairs.generator, 2, line[::2])
+plots.show(
+    "(a) InfoGAN: some columns show one digit, others two. (a) InfoGAN + pairs: most columns show one digit. "
+    "(c), (d), InfoGAN + pairs: the form of a digit changes step by step along the row; at the ends some "
+    "digits break or become others."
 )
 
 # %% [markdown]
-# **Look at** the shaded range first: which curve rises or falls clearly, against the width of its band? This
-# is what the code does. Outside the range it can level off or turn round: nothing has told the generator what
-# to do there. Chen et al. found rotation in $c_2$ and width in $c_3$. Which code gets which meaning is
-# chance, and one code may move two measures at once. We helped twice: the moved copies keep slant and width
-# out of $c_1$, and $c_2$, $c_3$ enter three times as loud.
-#
-# ## 6. Reading real digits without labels
-#
-# No label has been used so far. But this $Q$ has seen real digits: the training images and their moved
-# copies. And the generator imitates real digits, so $Q$'s groups should fit both. What does $Q$ say to the
-# *test* digits, which it has never seen? Take the most probable category of each. To call the categories by
-# names we need labels, and only for this: the best matching, on the training images. If two categories show
-# the same digit, one of them gets the wrong name, and some digit is never read.
-
-
-# %%
-def categories_of(images):
-    """The most probable category of each image (n, 28, 28)."""
-    pieces = np.array_split(images[..., None].astype("float32") / 255, max(1, len(images) // 5000))
-    logits = [ops.convert_to_numpy(infogan.Q(infogan.trunk(piece))[0]) for piece in pieces]
-    return np.concatenate(logits).argmax(axis=1)
-
-
-part = slice(0, budget.pick(smoke=2000, cpu=60_000))
-_, names, on_training = match(categories_of(mnist.x_train[part]), mnist.y_train[part])
-read = names[categories_of(mnist.x_test)]
-accuracy = np.mean(read == mnist.y_test)
-print(f"agreement on the training images {on_training:.3f}")
-runtime.result("q_test_accuracy_without_labels", accuracy)
-if budget.name == "smoke":
-    print("(this Q has had a few steps only; its weights do not ship)")
-
-# %%
-figure, ax = plt.subplots(figsize=(5, 4.2))
-plots.confusion_matrix(mnist.y_test, read, ax=ax)
-plots.show("A table of the ten test classes against what Q reads.")
+# **Look at** the shaded range of the curves first, each against the width of its band, then at (c) and (d).
+# Both codes lean the digits, and the width falls with one and rises with the other, as the correlations say.
+# Outside the range a curve can level off or turn round: nothing has told the generator what to do there. In
+# (a), with pairs, nearly every column shows one digit. Two columns show a 1, an upright and a slanted one:
+# the pairs did not keep the slant out of $c_1$ everywhere. And one column goes between 5 and 8.
 
 # %% [markdown]
-# ## 7. Play with the code
+# ## 8. The yardstick
+#
+# How good are the digits themselves? The measures of lesson 11, with the same judge and the same real digits:
+# the share of samples of which the judge is sure, the share of the digit that is seen least, the Fréchet
+# distance to real digits, mean and standard deviation over five draws, and the seconds of training where they
+# were measured here. *GAN of lesson 11* was trained longer, and with another penalty; *regular GAN* is the
+# fair comparison.
+
+
+# %%
+def draw_from(generator):
+    """The generator as the yardstick wants it: draw(n, rng) gives n images."""
+
+    def draw(n, rng):
+        z, c23 = rng.normal(size=(n, NOISE)), rng.uniform(-1, 1, (n, 2))
+        return generate(generator, z, rng.integers(CATEGORIES, size=n), c23)
+
+    return draw
+
+
+# %%
+effort = budget.pick(smoke={"samples": 500, "draws": 2}, cpu={})  # in cpu the yardstick's own
+rows = {"real digits": yardstick.measure(yardstick.real_digits, **effort)}
+rows["VAE of lesson 10"] = yardstick.measure(networks.vae(), **effort)
+rows["GAN of lesson 11"] = yardstick.measure(networks.gan(), **effort)
+for name, model in {"regular GAN": regular, "InfoGAN": infogan, "InfoGAN + pairs": pairs}.items():
+    rows[name] = yardstick.measure(draw_from(model.generator), seconds=model.seconds, **effort)
+yardstick.table(rows)
+runtime.result("frechet_infogan_paper", rows["InfoGAN"].frechet)
+runtime.result("frechet_infogan", rows["InfoGAN + pairs"].frechet)
+
+# %% [markdown]
+# **Look at** the last three rows, which had the same number of steps. InfoGAN is better than the regular GAN
+# in every column: the information did not cost quality here. With pairs the judge is as sure as of real
+# digits, and the rarest digit is rarer and the distance no smaller than without: the digits are clear, but
+# one of them shares a category with another. One number would have told only half of it. The GAN of lesson 11
+# is nearer to real digits than all three.
+
+# %% [markdown]
+# ## 9. Play with the code
 #
 # Three sliders and a button for a new $z$. (They appear below the still pictures while the notebook's kernel
 # runs.) Choose a category, then move $c_2$ and $c_3$. Beyond $-1$ and $1$ the generator has never been.
@@ -1104,7 +1356,7 @@ def new_noise():
 
 
 def draw(c1, c2, c3):
-    return generate(generator, play["z"], np.array([c1]), np.array([[c2, c3]]))[0, ..., 0]
+    return generate(pairs.generator, play["z"], np.array([c1]), np.array([[c2, c3]]))[0, ..., 0]
 
 
 widgets.sliders(
@@ -1116,18 +1368,16 @@ widgets.sliders(
 )
 
 # %% [markdown]
-# ## 8. What InfoGAN does not do
+# ## 10. What InfoGAN does not do
 #
 # - **The bound knows nothing of digits.** It is $\log 10$ for any ten groups of images that $Q$ can tell
 #   apart: ten stroke widths would do. That the groups fall on the classes is measured, not promised. Another
 #   seed gives another agreement and another matching, and $c_2$ and $c_3$ may change roles or share them.
-# - **The bound alone did less.** Chen et al. report that their $c_1$ reads MNIST with 5 % error, with much
-#   larger networks. Ours came nearer to it only with the pairs of real digits and moved copies, and did not
-#   reach it. The pairs say that a turned digit is the same digit. For data where turning matters, other
-#   movements must be chosen.
+# - **The pairs say that a turned digit is the same digit.** For data where turning matters, other movements
+#   must be chosen.
 # - **Labels were used after all**, not for training, but to choose: the rates, the sizes and the terms of
-#   this lesson were compared by the agreement that the judge reports. Without any label there is no such
-#   comparison.
+#   this lesson were compared by the agreement that the judge reports, and the judge has learned from labels.
+#   Without any label there is no such comparison.
 # - **Ten equal categories** are knowledge too. Nobody told the network what they are, but we told it how many
 #   there are and that all are equally frequent, which is nearly true of MNIST.
 # - **"Disentangled" is not a property of the data.** Without assumptions on model and data, no method can
@@ -1147,8 +1397,11 @@ widgets.sliders(
 # - For a category $-\log Q$ is the cross-entropy of a classifier, for a Gaussian $Q$ it is a squared error.
 # - InfoGAN: $\min_{G, Q} \max_D V(D, G) - \lambda L_I(G, Q)$, with $Q$ on $D$'s trunk. The bound fixes how
 #   much the code says, not what it says.
+# - From five seeds (2,000 steps) $c_1$ agreed with the digit in 0.39 to 0.52 of the images with the paper's
+#   objective, and in 0.71 to 0.94 with pairs of moved copies. With ten labels $Q$ read 0.39 to 0.49 and 0.82
+#   to 0.90 of the real test digits, k-means about 0.5. The Fréchet distance did not become better with pairs.
 # - The agreement with classes needs the best matching; what a continuous code does is a correlation, or
-#   better a curve.
+#   better a curve. $Q$ can be compared with k-means by the same number of labels.
 #
 # **Now you:** the lab is [`../labs/12_infogan.ipynb`](../labs/12_infogan.ipynb).
 #
@@ -1175,3 +1428,7 @@ widgets.sliders(
 # - F. Locatello, S. Bauer, M. Lucic, G. Rätsch, S. Gelly, B. Schölkopf, O. Bachem (2019). *Challenging common
 #   assumptions in the unsupervised learning of disentangled representations.* ICML.
 #   [arXiv:1811.12359](https://arxiv.org/abs/1811.12359)
+# - A. B. L. Larsen, S. K. Sønderby, H. Larochelle, O. Winther (2016). *Autoencoding beyond pixels using a
+#   learned similarity metric.* ICML. [arXiv:1512.09300](https://arxiv.org/abs/1512.09300)
+# - J. Donahue, P. Krähenbühl, T. Darrell (2017). *Adversarial feature learning.* ICLR.
+#   [arXiv:1605.09782](https://arxiv.org/abs/1605.09782)

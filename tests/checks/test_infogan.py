@@ -1,21 +1,14 @@
 """Lab 12: what students answer, and what the check must say to it."""
 
-from itertools import permutations
-
 import numpy as np
 import pytest
-from scipy.optimize import linear_sum_assignment
-from scipy.special import log_softmax, ndtr, rel_entr, softmax
+from scipy.special import log_softmax, logsumexp, rel_entr, softmax
 from scipy.stats import entropy as scipy_entropy
 from sklearn.metrics import mutual_info_score
 
-from nnlabs.checks import infogan
+from nnlabs.checks import expect, infogan
 
 from .harness import Answers, make_tests
-
-
-def entropy_in_a_loop(p):
-    return sum(-value * np.log(value) for value in np.ravel(p) if value)
 
 
 def independent(joint):
@@ -24,11 +17,29 @@ def independent(joint):
 
 def conditional_by_columns(joint):
     """H(X|Y) as the mean over the columns of the entropy of each."""
-    return sum(p * scipy_entropy(column) for p, column in zip(joint.sum(0), joint.T, strict=True))
+    return sum(p * scipy_entropy(column) for p, column in zip(joint.sum(0), joint.T, strict=True) if p)
 
 
 def information_by_conditional(joint):
     return scipy_entropy(joint.sum(1)) - conditional_by_columns(joint)
+
+
+def erasures_by_tables(prior, lost):
+    def information(e):
+        return information_by_conditional(np.column_stack([(1 - e) * np.diag(prior), e * prior]))
+
+    return np.array([information(e) for e in np.ravel(lost)]).reshape(np.shape(lost))
+
+
+def erasures_by_symbol(prior, lost):
+    arrives = 1 - np.asarray(lost)
+    return sum(-p * np.log(p) * arrives for p in prior if p > 0)
+
+
+def replaced(prior, lost):
+    """The channel that puts any symbol, drawn from the prior, in place of a lost one."""
+    e = np.ravel(lost)[0]
+    return information_by_conditional((1 - e) * np.diag(prior) + e * np.outer(prior, prior)) + 0 * lost
 
 
 def bound_of(score):
@@ -40,36 +51,20 @@ def bound_by_one_hot(log_q, categories, prior):
     return np.sum(np.eye(len(prior))[categories] * log_q) / len(log_q) - np.sum(prior * np.log(prior))
 
 
-def inputs(
-    z=lambda n, noise, rng: rng.normal(size=(n, noise)),
-    c1=lambda n, rng: np.eye(10)[rng.integers(0, 10, n)],
-    c23=lambda n, rng: rng.uniform(-1, 1, (n, 2)),
-    join=lambda z, c1, c23: np.hstack([z, c1, c23]),
-    dtype="float32",
-):
-    """Return a student's draw_inputs with some parts of their own."""
-    return lambda n, noise, rng: join(z(n, noise, rng), c1(n, rng), c23(n, rng)).astype(dtype)
+def slope(logits, c, beta, prior=0.0, chosen=lambda q, logits: np.einsum("ik,ik->i", q, logits)):
+    q = softmax(beta * logits, axis=1)
+    return float(np.mean(logits[np.arange(len(c)), c] - chosen(q, logits))) + prior
 
 
-def inputs_in_place(n, noise, rng):
-    x = np.zeros((n, noise + 12), np.float32)
-    x[:, :noise] = rng.standard_normal((n, noise))
-    x[np.arange(n), noise + rng.choice(10, n)] = 1
-    x[:, -2:] = 2 * rng.random((n, 2)) - 1
-    return x
+def slope_by_residuals(logits, c, beta):
+    return np.sum((np.eye(logits.shape[1])[c] - softmax(beta * logits, axis=1)) * logits) / len(c)
 
 
-def category_of_the_noise(z, c1, c23):
-    return np.hstack([z, np.eye(10)[(10 * ndtr(z[:, 0])).astype(int)], c23])
+def slope_by_difference(logits, c, beta, h=1e-2):
+    def bound(beta):
+        return np.mean(log_softmax(beta * logits, axis=1)[np.arange(len(c)), c])
 
-
-def code_of_the_category(z, c1, c23):
-    first = (c1.argmax(axis=1) + (c23[:, 0] + 1) / 2) / 5 - 1
-    return np.hstack([z, c1, first[:, None], c23[:, 1:]])
-
-
-def two_categories(n, rng):
-    return np.maximum(*(np.eye(10)[rng.integers(0, 10, n)] for _ in range(2)))
+    return (bound(beta + h) - bound(beta - h)) / (2 * h)
 
 
 def ops():
@@ -78,75 +73,83 @@ def ops():
     return ops
 
 
-def loss_of(surprise):
-    """Return a student's loss with the cross-entropies ``surprise(c1, logits)``."""
-    return lambda c1, c23, logits, means, weight: (
-        ops().mean(surprise(c1, logits)) + weight * ops().mean((c23 - means) ** 2)
+def losses(sign=1, surprise=None, g=lambda a: ops().mean(ops().softplus(-a)), real=1.0):
+    """Return a student's losses with some parts of their own."""
+
+    def of(of_real, of_fake, logits, c1, weight):
+        o = ops()
+        a = (surprise or (lambda c1, logits: o.categorical_crossentropy(c1, logits, from_logits=True)))(
+            c1, logits
+        )
+        a = weight * o.mean(a)
+        d = o.mean(o.softplus(of_real) - real * of_real) + o.mean(o.softplus(of_fake))
+        return d + sign * a, g(of_fake) + a
+
+    return of
+
+
+def losses_by_keras(of_real, of_fake, logits, c1, weight):
+    import keras
+
+    binary = keras.losses.BinaryCrossentropy(from_logits=True)
+    q = weight * keras.losses.CategoricalCrossentropy(from_logits=True)(c1, logits)
+    one, zero = ops().ones_like(of_real), ops().zeros_like(of_fake)
+    return binary(one, of_real) + binary(zero, of_fake) + q, binary(one, of_fake) + q
+
+
+def losses_in_numpy(of_real, of_fake, logits, c1, weight):
+    q = -weight * np.mean(np.sum(c1 * log_softmax(logits, axis=-1), axis=-1))
+    d = np.mean(np.logaddexp(0, -of_real)) + np.mean(np.logaddexp(0, of_fake))
+    return d + q, np.mean(np.logaddexp(0, -of_fake)) + q
+
+
+def conditional(table, weight=lambda p: p):
+    return sum(
+        weight(s.sum()) * information_by_conditional(s / s.sum()) for s in np.moveaxis(table, 2, 0) if s.any()
     )
 
 
-loss = loss_of(lambda c1, logits: -ops().sum(c1 * ops().log_softmax(logits), axis=-1))
+def conditional_by_entropies(table):
+    def h(*axes):
+        return scipy_entropy(table.sum(axis=axes).ravel())
+
+    return h(1) + h(0) - h() - h(0, 1)
 
 
-def loss_by_keras(c1, c23, logits, means, weight):
-    import keras
-
-    surprise = keras.losses.CategoricalCrossentropy(from_logits=True)(c1, logits)
-    return surprise + weight * ops().mean(keras.losses.mean_squared_error(c23, means))
-
-
-def loss_in_numpy(c1, c23, logits, means, weight):
-    surprise = -np.sum(c1 * log_softmax(logits, axis=-1), axis=-1)
-    return surprise.mean() + weight * np.square(c23 - means).mean()
+def classes(q, labels, q_new, smooth=0.0, one_hot=lambda q: q):
+    answers = np.zeros((len(q_new), 10))
+    for k in range(q.shape[1]):
+        votes = np.bincount(labels, weights=one_hot(q)[:, k], minlength=10) + smooth
+        answers += np.outer(q_new[:, k], votes / votes.sum() if votes.any() else np.full(10, 0.1))
+    return answers
 
 
-def counts(k, y, size=10):
-    table = np.zeros((size, size))
-    for i, j in zip(k, y, strict=True):
-        table[i, j] += 1
-    return table
+def classes_by_matrix(q, labels, q_new):
+    table = (labels[:, None] == np.arange(10)).T.astype(float) @ q  # class, category
+    table[:, table.sum(axis=0) == 0] = 1
+    return np.einsum("ik,jk->ij", q_new, table / table.sum(axis=0))
 
 
-def agreement(k, y, chosen_on=lambda table: table):
-    rows, columns = linear_sum_assignment(-chosen_on(counts(k, y)))
-    return counts(k, y)[rows, columns].sum() / len(k)
+def codes(
+    z=lambda n, noise, rng: rng.normal(size=(n, noise)),
+    c1=lambda a: np.eye(10)[np.argmax(a, axis=1)],
+    c23=lambda g: np.clip(g, -1, 1),
+    join=lambda *parts: np.hstack(parts),
+    dtype="float32",
+):
+    """Return a student's code_inputs with some parts of their own."""
+    return lambda a, g, noise, rng: join(z(len(a), noise, rng), c1(a), c23(g)).astype(dtype)
 
 
-def agreement_by_names(k, y):
-    table = np.array([[np.mean((k == i) & (y == j)) for j in range(10)] for i in range(10)])
-    names = linear_sum_assignment(table, maximize=True)[1]
-    return np.mean(names[k] == y)
-
-
-def agreement_of_those_that_occur(k, y):
-    table = counts(k, y, k.max() + 1)
-    return table[linear_sum_assignment(table, maximize=True)].sum() / len(k)
-
-
-def slants(images):
-    answers = []
-    for image in images:
-        w = image / image.sum()
-        y, x = np.indices((28, 28))
-        x, y = x - np.sum(w * x), y - np.sum(w * y)
-        answers.append(-np.sum(w * x * y) / np.sum(w * y**2))
-    return np.array(answers)
-
-
-def slants_by_regression(images):
-    rows, columns = np.indices((28, 28)).reshape(2, -1)
-    return np.array([-np.polyfit(rows, columns, 1, w=np.sqrt(image.ravel()))[0] for image in images])
+def codes_in_place(logits, guesses, noise, rng):
+    x = np.zeros((len(logits), noise + 12), np.float32)
+    x[:, :noise] = rng.standard_normal((len(logits), noise))
+    x[np.arange(len(x)), noise + np.argmax(logits, axis=1)] = 1
+    x[:, -2:] = np.minimum(np.maximum(guesses, -1), 1)
+    return x
 
 
 ANSWERS = {
-    "entropy": Answers(
-        wrong=[
-            (lambda p: -np.sum(p * np.log(p)), "leave it out"),
-            (lambda p: np.sum(p * (1 - p)), "expected 1.03, found 0.62."),
-            (lambda p: print(end=""), "return statement"),
-        ],
-        right=[entropy_in_a_loop, lambda p: scipy_entropy(p.ravel())],
-    ),
     "mutual_information": Answers(
         wrong=[
             (conditional_by_columns, "this is H(X|Y)"),
@@ -155,6 +158,14 @@ ANSWERS = {
         ],
         right=[information_by_conditional, lambda joint: rel_entr(joint, independent(joint)).sum()],
     ),
+    "erasure_information": Answers(
+        wrong=[
+            (replaced, "expected [0.5148, 0.7722]"),
+            (lambda prior, lost: (1 - lost) * np.log(np.sum(prior > 0)), "uniform prior"),
+            (lambda prior, lost: [(1 - e) * scipy_entropy(prior) for e in np.ravel(lost)], "found a list"),
+        ],
+        right=[erasures_by_tables, erasures_by_symbol],
+    ),
     "lower_bound": Answers(
         wrong=[
             (bound_of(lambda log_q, c: log_q[:, c]), "takes all of them"),
@@ -162,73 +173,66 @@ ANSWERS = {
         ],
         right=[bound_by_one_hot, bound_of(lambda log_q, c: log_q[range(len(c)), c])],
     ),
-    "draw_inputs": Answers(
+    "bound_slope": Answers(
         wrong=[
-            (inputs(c1=lambda n, rng: rng.integers(0, 10, (n, 1))), "a row of ten numbers"),
-            (inputs(c23=lambda n, rng: rng.uniform(-1, 1, (n, 1))), "are two numbers"),
-            (inputs(c23=lambda n, rng: np.zeros((n, 0))), "where are c2 and c3"),
-            (inputs(join=lambda *parts: np.hstack(parts).T), "one row for each image"),
-            (inputs(join=lambda z, c1, c23: z), "side by side"),
-            (inputs(dtype="float64"), "float32"),
-            (inputs(join=lambda z, c1, c23: np.hstack([c1, c23, z])), "z comes first"),
-            (inputs(c1=lambda n, rng: softmax(rng.normal(size=(n, 10)), axis=1)), "only 0 and 1"),
-            (inputs(c1=two_categories), "draw one category"),
-            (inputs(c1=lambda n, rng: np.eye(10)[np.arange(n) % 10]), "no counting through"),
-            (inputs(c1=lambda n, rng: np.eye(10)[np.sort(rng.integers(10, size=n))]), "no sorting"),
-            (inputs(c1=lambda n, rng: np.eye(10)[np.full(n, rng.integers(10))]), "its own category"),
-            (inputs(c1=lambda n, rng: np.eye(10)[rng.integers(0, 9, n)]), "include k"),
-            (inputs(c1=lambda n, rng: np.eye(10)[rng.binomial(9, 0.5, n)]), "equally likely"),
-            (inputs(c23=lambda n, rng: rng.normal(size=(n, 2))), "not normal"),
-            (inputs(c23=lambda n, rng: rng.random((n, 2))), "two ends of the interval"),
-            (inputs(c23=lambda n, rng: rng.choice([-1, 1], (n, 2))), "all values between"),
-            (inputs(c23=lambda n, rng: np.repeat(rng.uniform(-1, 1, (n, 1)), 2, 1)), "for itself"),
-            (inputs(join=category_of_the_noise), "z and c1 of a row"),
-            (inputs(join=code_of_the_category), "c1 and c2 or c3 of a row"),
-            (inputs(z=lambda n, noise, rng: np.tile(rng.normal(size=noise), (n, 1))), "its own noise"),
-            (inputs(z=lambda n, noise, rng: 3**0.5 * rng.uniform(-1, 1, (n, noise))), "standard normal"),
-            (inputs(z=lambda n, noise, rng: rng.normal(size=(n, 1)).repeat(noise, 1)), "for itself"),
-            (inputs(z=lambda n, noise, rng: np.random.normal(size=(n, noise))), "draw everything from rng"),
-            (lambda n, noise, rng: inputs()(n, noise, np.random.default_rng(1)), "a new generator"),
-            (lambda n, noise, rng: None, "return statement"),
+            (lambda a, c, beta: slope(a, c, beta, chosen=lambda q, a: logsumexp(a, axis=1)), "found "),
+            (lambda a, c, beta: slope(a, c, beta, prior=np.log(3)), "found "),
+            (slope_by_difference, "found "),
         ],
-        right=[
-            inputs(),
-            inputs_in_place,
-            inputs(c1=lambda n, rng: rng.permuted(np.eye(10)[[0] * n], axis=1)),
-        ],
+        right=[slope, slope_by_residuals],
     ),
-    "information_loss": Answers(
+    "infogan_losses": Answers(
         wrong=[
-            (loss_of(lambda c1, a: -ops().sum(c1 * ops().log(ops().softmax(a)), axis=-1)), "rounded to 0"),
-            (loss_of(lambda c1, logits: ops().categorical_crossentropy(c1, logits)), "from_logits=True"),
-            (loss_in_numpy, "use keras.ops"),
+            (losses(sign=-1), "whose side"),
+            (losses(real=0.9), "[0]"),
+            (losses(g=lambda a: -ops().mean(a)), "[1]"),
+            (
+                losses(
+                    surprise=lambda c1, a: (
+                        -ops().sum(
+                            c1 * ops().log(ops().exp(a) / ops().sum(ops().exp(a), 1, keepdims=True)), 1
+                        )
+                    )
+                ),
+                "rounded to 0",
+            ),
+            (losses_in_numpy, "use keras.ops"),
         ],
-        right=[loss, loss_by_keras],
+        right=[losses(), losses_by_keras],
     ),
-    "matched_agreement": Answers(
+    "conditional_information": Answers(
         wrong=[
-            (lambda k, y: agreement(k, y, lambda t: t / t.sum(1, keepdims=True)), "shares of a category"),
-            (lambda k, y: agreement(k, y, lambda t: t / np.maximum(t.sum(0), 1)), "found 0.5254"),
-            (agreement_of_those_that_occur, "if some do not occur"),
+            (lambda table: conditional(table, weight=lambda p: 1), "with its probability"),
+            (lambda table: conditional(table, weight=lambda p: p**2), "found "),
+            (lambda table: information_by_conditional(table.sum(2)) + 0 * table, "shape"),
         ],
-        right=[agreement, agreement_by_names],
+        right=[conditional, conditional_by_entropies],
     ),
-    "slant": Answers(
+    "class_probabilities": Answers(
         wrong=[
-            (lambda images: np.degrees(np.arctan(slants(images))), "found [4.591, "),
-            (lambda images: slants(images[:1]), "expected shape (3,)"),
+            (lambda *given: classes(*given, smooth=1.0), "expected 0.3394"),
+            (
+                lambda *given: classes(*given, one_hot=lambda q: np.eye(q.shape[1])[q.argmax(1)]),
+                "likeliest alone",
+            ),
+            (lambda q, labels, q_new: q_new @ (q.T @ np.eye(10)[labels][:, ::-1]), "found "),
         ],
-        right=[slants, slants_by_regression],
+        right=[classes, classes_by_matrix],
     ),
-    "name_categories": Answers(
+    "code_inputs": Answers(
         wrong=[
-            (lambda p, labels: labels[np.argmax(p[:5], axis=0)], "at index 0"),
-            (lambda p, labels: list(labels[np.argmax(p, axis=0)]), "found a list"),
+            (codes(dtype="float64"), "float32"),
+            (codes(join=lambda *parts: np.hstack(parts).T), "expected"),
+            (codes(c1=lambda a: np.argmax(a, axis=1)[:, None]), "expected"),
+            (codes(c23=lambda g: np.where(abs(g) > 1, 0, g)), "expected"),
+            (codes(z=lambda n, noise, rng: np.tile(rng.normal(size=noise), (n, 1))), "its own noise"),
+            (codes(z=lambda n, noise, rng: 3**0.5 * rng.uniform(-1, 1, (n, noise))), "standard normal"),
+            (codes(z=lambda n, noise, rng: rng.normal(size=(n, 1)).repeat(noise, 1)), "for itself"),
+            (codes(z=lambda n, noise, rng: np.random.normal(size=(n, noise))), "draw everything from rng"),
+            (lambda a, g, noise, rng: codes()(a, g, noise, np.random.default_rng(1)), "a new generator"),
+            (lambda a, g, noise, rng: None, "return statement"),
         ],
-        right=[
-            lambda p, labels: np.array([labels[np.argmax(p[:, k])] for k in range(10)]),
-            lambda p, labels: labels[np.argsort(p, axis=0)[-1]],
-        ],
+        right=[codes(), codes_in_place],
     ),
 }
 
@@ -254,13 +258,8 @@ def test_the_bound_is_below_the_information_and_tight_at_the_posterior():
     assert infogan.lower_bound.reference(other[x], c, prior) < information
 
 
-def test_the_matching_is_the_best_of_all():
-    k, y = np.random.default_rng(3).integers(5, size=(2, 60))  # five of the ten names occur: 5! matchings
-    best = max(np.mean(np.array(names)[k] == y) for names in permutations(range(5)))
-    assert infogan.matched_agreement.reference(k, y) == pytest.approx(best)
-
-
-def test_the_slant_of_a_sheared_bar_is_its_shear():
-    y, x = np.mgrid[:28, :28] - 13.5
-    bars = np.stack([np.exp(-((x + a * y) ** 2)) * (abs(y) < 8) for a in (-0.4, 0.0, 0.4)])
-    assert infogan.slant.reference(bars) == pytest.approx([-0.4, 0.0, 0.4], abs=0.02)
+def test_the_slope_is_that_of_the_bound():
+    logits, c, beta = infogan._logits(9, 4, 0.7, seed=5)
+    found = infogan.bound_slope.reference(logits, c, beta)
+    assert found == pytest.approx(slope_by_difference(logits, c, beta, h=1e-5), rel=1e-6)
+    assert expect.same(found, slope_by_residuals(logits, c, beta))
