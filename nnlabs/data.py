@@ -1,6 +1,7 @@
 """The data sets of the course.
 
-What ships needs no network: :func:`mnist`, :func:`digits`, :func:`photos`, :func:`eight_gaussians`.
+What ships needs no network: :func:`mnist`, :func:`digits`, :func:`photos`, :func:`eight_gaussians`,
+:func:`scenes`.
 Their files lie in ``data/`` of a checkout, or inside the installed package, and are compared
 with ``SHA256SUMS`` when they are first read. :func:`cats_and_dogs` is downloaded once, by Keras, into
 Keras's own cache (``~/.keras``). :func:`image_folder` reads a student's own photographs.
@@ -174,6 +175,87 @@ def eight_gaussians(n: int = 400, *, spread: float = 0.1, seed: int = 0) -> tupl
     angle = np.pi / 4 + 2 * np.pi * y / 8
     centres = np.column_stack([2 * np.cos(angle), 2 * np.sin(angle)])
     return centres + spread * rng.standard_normal(centres.shape), y
+
+
+class Scenes(NamedTuple):
+    """Scenes of up to three digits, and what is to be found in them; the first axis counts the scenes.
+
+    ``images`` (n, 64, 64, 1), ``float32``, 0 background to 1 ink. ``boxes`` (n, 3, 4), ``float32``: left,
+    top, right, bottom of each digit, in pixels from 0 to 64: its width is right minus left. ``labels``
+    (n, 3), ``int64``: the digit in each box; -1, and a box of zeros, where there is none, after the others.
+    ``masks`` (n, 64, 64), ``uint8``: 0 for the background, 1 + digit for ink.
+    """
+
+    images: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray
+
+
+def scenes(n: int, *, clutter: bool, seed: int, test: bool = False, most: int = 3) -> Scenes:
+    """Compose ``n`` scenes of one to ``most`` handwritten digits, to be found and cut out.
+
+    They are MNIST's digits, of its test split if ``test``, resized to 22 to 34 pixels; two boxes share at
+    most a tenth of the smaller one. With ``clutter`` there are also 8 to 16 fragments of other digits, 8×8
+    pixels, that count as background, and a little noise. The same arguments give the same scenes.
+    """
+    digits = mnist()
+    x, y = (digits.x_test, digits.y_test) if test else (digits.x_train, digits.y_train)
+    rng = np.random.default_rng(seed)
+    parts = [_compose(x, y, min(500, n - i), clutter, most, rng) for i in range(0, n, 500)]
+    return Scenes(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _compose(
+    x: np.ndarray, y: np.ndarray, n: int, clutter: bool, most: int, rng: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    images, masks = np.zeros((n, 64, 64), np.float32), np.zeros((n, 64, 64), np.uint8)
+    boxes, labels = np.zeros((n, most, 4), np.float32), np.full((n, most), -1)
+    eight, fragments = np.arange(8), rng.integers(8, 17, n) if clutter else np.zeros(n, int)
+    for k in range(fragments.max(initial=0)):
+        which = rng.integers(len(x), size=(n, 1, 1))
+        (r, c), (row, column) = (
+            rng.integers(4, 17, (2, n, 1)) + eight,
+            rng.integers(57, size=(2, n, 1)) + eight,
+        )
+        piece = x[which, r[:, :, None], c[:, None]] / np.float32(255)
+        there = np.arange(n)[:, None, None], row[:, :, None], column[:, None]
+        images[there] = np.maximum(images[there], piece * (k < fragments)[:, None, None])
+    count = rng.integers(1, most + 1, n)
+    for k in range(most):
+        which, scale = rng.integers(len(x), size=n), rng.integers(22, 35, n) / 28
+        box, offset = np.zeros((n, 4), np.float32), _tight(_resized(x[which], scale, np.zeros((n, 4))) > 0.3)
+        size, free, others = offset[:, 2:] - offset[:, :2], np.zeros(n, bool), boxes[:, :k]
+        area, areas = size.prod(axis=1)[:, None], (others[..., 2:] - others[..., :2]).prod(axis=2)
+        for _ in range(20):  # where another digit is in the way, try again
+            corner = np.floor(rng.random((n, 2)) * (65 - size))
+            box[~free] = np.concatenate([corner, corner + size], axis=1)[~free]
+            low = np.maximum(box[:, None, :2], others[..., :2])
+            shared = np.clip(np.minimum(box[:, None, 2:], others[..., 2:]) - low, 0, None).prod(axis=2)
+            free = (shared <= 0.1 * np.minimum(area, areas)).all(axis=1)
+        count = np.where(free, count, np.minimum(count, k))
+        i = np.flatnonzero(k < count)
+        digit = _resized(x[which[i]], scale[i], (box - offset)[i])
+        boxes[i, k], labels[i, k] = box[i], y[which[i]]
+        images[i] = np.maximum(images[i], digit)
+        masks[i] = np.where(digit > 0.3, labels[i, k, None, None] + 1, masks[i])
+    if clutter:
+        images += 0.05 * rng.standard_normal(images.shape, dtype=np.float32)
+    return np.clip(images, 0, 1)[..., None], boxes, labels, masks
+
+
+def _resized(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Put each picture of 28×28, enlarged by its scale, into an empty one of 64×64, shifted by (x, y)."""
+    place = (np.arange(64) + 0.5 - shift.T[:2, :, None]) / scale[:, None] - 0.5  # of each pixel, in x
+    distance = np.abs(place[..., None] - np.arange(28)).astype(np.float32)
+    columns, rows = np.clip(1 - distance, 0, None)  # bilinear weights, (n, 64, 28)
+    return rows @ (x / np.float32(255)) @ columns.transpose(0, 2, 1)
+
+
+def _tight(ink: np.ndarray) -> np.ndarray:
+    """Return left, top, right, bottom of what is true in each picture."""
+    some = ink.any(axis=1), ink.any(axis=2)
+    return np.stack([s.argmax(1) for s in some] + [64 - s[:, ::-1].argmax(1) for s in some], axis=1)
 
 
 # ---------------------------------------------------------------- splits and images

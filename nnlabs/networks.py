@@ -42,7 +42,7 @@ def lenet() -> keras.Model:
         ],
         name="lenet",
     )
-    load_weights(model, "lenet")
+    load_weights(model, "networks/lenet.npz")
     return model
 
 
@@ -80,7 +80,7 @@ def gan(
         kinds = 4.0 * np.eye(10)[rng.integers(10, size=n)]
         return np.concatenate([normals(n, rng), kinds], axis=1)
 
-    return _generator(model, "gan", codes)
+    return _generator(model, "networks/gan.npz", codes)
 
 
 def vae() -> Callable[[int, np.random.Generator], np.ndarray]:
@@ -92,11 +92,11 @@ def vae() -> Callable[[int, np.random.Generator], np.ndarray]:
 
     hidden, pixels = layers.Dense(400, activation="relu"), layers.Dense(784, activation="sigmoid")
     model = Sequential([Input((16,)), hidden, pixels, layers.Reshape((28, 28, 1))])
-    return _generator(model, "vae", _normals)
+    return _generator(model, "networks/vae.npz", _normals)
 
 
-def _generator(model: keras.Model, name: str, codes: Callable) -> Callable:
-    load_weights(model, name)
+def _generator(model: keras.Model, file: str, codes: Callable) -> Callable:
+    load_weights(model, file)
     return lambda n, rng: model.predict(codes(n, rng).astype("float32"), batch_size=500, verbose=0)
 
 
@@ -110,32 +110,29 @@ def detector() -> keras.Model:
         model.add(layers.BatchNormalization())
         model.add(layers.ReLU())
     model.add(layers.Conv2D(15, 1))
-    load_weights(model, "detector")
+    load_weights(model, "networks/detector.npz")
     return model
 
 
-def load_weights(model: keras.Model, name: str) -> None:
-    """Put the weights that ship as ``data/networks/NAME.npz`` into a model of the same form.
+def load_weights(model: keras.Model, file: str) -> None:
+    """Put weights that ship, such as ``"networks/gan.npz"``, into a model of the same form.
 
     The model's weights have the shapes of the file's arrays, in the order of ``model.weights``; a model of
     another form is refused, and left unchanged.
     """
-    folder = "networks/"
-    names = [
-        file.removeprefix(folder).removesuffix(".npz") for file in data.checksums() if file.startswith(folder)
-    ]
-    if name not in names:
-        raise ValueError(f"There is no trained network {name!r}. There are: {', '.join(names)}.")
-    arrays = list(data.arrays(f"{folder}{name}.npz").values())
+    if file not in data.checksums():
+        known = ", ".join(name for name in data.checksums() if name.startswith("networks"))
+        raise ValueError(f"There is no trained network {file!r}. There are: {known}.")
+    arrays = list(data.arrays(file).values())
     for i, (weight, array) in enumerate(zip(model.weights, arrays, strict=False)):
         if tuple(weight.shape) != array.shape:
             raise ValueError(
-                f"The weights of {name!r} do not fit this model: number {i}, {weight.path}, has the shape "
+                f"The weights of {file!r} do not fit this model: number {i}, {weight.path}, has the shape "
                 f"{tuple(weight.shape)}, in the file {array.shape}. Build the model as the lesson does."
             )
     if len(model.weights) != len(arrays):
         raise ValueError(
-            f"The weights of {name!r} do not fit this model: it has {len(model.weights)} arrays, the file "
+            f"The weights of {file!r} do not fit this model: it has {len(model.weights)} arrays, the file "
             f"{len(arrays)}. Build the model as the lesson does."
         )
     model.set_weights(arrays)

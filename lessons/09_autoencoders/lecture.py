@@ -266,7 +266,7 @@ right.set(xlabel="epoch", ylabel="angle in degrees", title="principal angles to 
 plots.show(
     "Left: the twelve largest eigenvalues, falling; the first six are blue, and after them there is a step. "
     "Right, on a logarithmic axis: the six principal angles between the autoencoder and PCA. They start near "
-    "90 degrees, are a few degrees after one epoch, and end far below one degree."
+    "90 degrees, are below ten degrees after one epoch, and end far below one degree."
 )
 
 # %% [markdown]
@@ -946,7 +946,8 @@ axes[0].legend(fontsize=8)
 plots.show(
     "PSNR against the level of the noise in three panels: Gaussian, salt and pepper, missing pixels. Black: "
     "the noisy images. Coloured: the output of the three networks. On its own kind of noise each network is "
-    "above black at the level of its training and beyond; at weak noise it is little above black, or below."
+    "above black at the level of its training and beyond; at weak noise it is little above black or below "
+    "it, for Gaussian noise far below."
 )
 
 # %% [markdown]

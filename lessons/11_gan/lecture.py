@@ -910,7 +910,8 @@ figure.legend(loc="outside right center", fontsize=9)
 plots.show(
     "Modes hit against the share of good samples, one point a seed. No momentum: three points at eight modes "
     "and most samples good. The same with a fast G: three points in the corner marked mode collapse. Of the "
-    "three other recipes some points lie in the half marked no convergence, others at eight modes."
+    "nine points of the three other recipes most lie in the half marked no convergence, two of them at eight "
+    "modes; the others lie at eight modes, too."
 )
 
 # %%
@@ -1209,7 +1210,7 @@ generator = gan.average
 
 # %%
 if budget.name == "smoke":
-    networks.load_weights(generator, "gan")
+    networks.load_weights(generator, "networks/gan.npz")
     print("weights: shipped with the course (trained by this notebook in the cpu budget)")
 else:
     print(f"weights: trained here, seed 1, {epochs * usable // BATCH:,} steps")
@@ -1344,7 +1345,7 @@ for ax in axes[1]:
 plots.show(
     "Four panels over the epochs, three runs of the convolutional pair and one of the perceptrons. The "
     "losses of seed 1 soon stay level. The share of confident samples and the smallest class rise towards "
-    "those of real digits, the Fréchet distance falls, on a logarithmic axis; the perceptrons stay behind. "
+    "those of real digits, the Fréchet distance falls, on a logarithmic axis; the perceptrons end behind. "
     "The average begins behind the last step."
 )
 

@@ -447,7 +447,7 @@ generator = keras.Sequential(
         layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid"),
     ]
 )
-networks.load_weights(generator, "infogan")
+networks.load_weights(generator, "networks/infogan.npz")
 
 
 def generate(inputs):

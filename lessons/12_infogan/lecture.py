@@ -628,7 +628,7 @@ keras.utils.set_random_seed(SEED)
 regular = InfoGAN(weight=0.0, seed=SEED)
 regular_history = play_game(regular, (digits,), SEED)
 if budget.name == "smoke":  # ten steps give no digits
-    networks.load_weights(regular.generator, "gan_with_code")
+    networks.load_weights(regular.generator, "networks/gan_with_code.npz")
     print("weights of the generator: shipped with the course (the training above was only a trial)")
 
 # %% [markdown]
@@ -944,7 +944,7 @@ before_the_game = pairs.trunk.get_weights(), pairs.Q.get_weights()
 # %%
 pairs_history = play_game(pairs, (digits, copies), SEED)
 if budget.name == "smoke":  # as above
-    networks.load_weights(pairs.generator, "infogan")
+    networks.load_weights(pairs.generator, "networks/infogan.npz")
     print("weights of the generator: shipped with the course")
 
 # %%

@@ -69,6 +69,44 @@ def test_eight_gaussians():
     assert not np.array_equal(x, data.eight_gaussians(800, spread=0.01, seed=4)[0])
 
 
+@pytest.mark.parametrize("clutter", [False, True])
+def test_scenes_have_tight_boxes_that_hardly_overlap(clutter):
+    scenes = data.scenes(700, clutter=clutter, seed=3)  # more than is composed at once
+    assert [part.shape for part in scenes] == [(700, 64, 64, 1), (700, 3, 4), (700, 3), (700, 64, 64)]
+    assert [part.dtype for part in scenes] == [np.float32, np.float32, np.int64, np.uint8]
+    assert (scenes.images.min(), scenes.images.max()) == (0, 1)
+    assert set((scenes.labels >= 0).sum(axis=1)) == {1, 2, 3}
+    for boxes, labels, mask in zip(*scenes[1:], strict=True):
+        assert (labels == -1).tolist() == sorted(labels == -1)
+        assert not boxes[labels == -1].any()
+        for box, label in zip(boxes[labels >= 0].astype(int), labels[labels >= 0], strict=True):
+            left, top, right, bottom = box
+            ink = mask[top:bottom, left:right] == label + 1
+            others = np.clip(
+                np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2]), 0, None
+            ).prod(1)
+            if (labels == label).sum() == 1 and np.sort(others)[-2] == 0:  # no other digit is inside
+                assert (mask == label + 1).sum() == ink.sum()  # all of it is in its box
+                assert all(edge.any() for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
+            assert np.sort(others)[-2] <= 0.1 * ink.size
+        assert set(np.unique(mask)) <= {0, *(labels + 1)}
+
+
+def test_scenes_are_repeatable_and_of_their_split(monkeypatch):
+    first, again, test, other = (
+        data.scenes(20, clutter=True, seed=seed, test=test, most=1)
+        for seed, test in ((1, False), (1, False), (1, True), (2, False))
+    )
+    assert first.boxes.shape == (20, 1, 4)
+    assert (first.labels >= 0).all()
+    for part, same, *different in zip(first, again, test, other, strict=True):
+        assert np.array_equal(part, same)
+        assert not any(np.array_equal(part, x) for x in different)
+    mnist = data.mnist()
+    monkeypatch.setattr(data, "mnist", lambda: mnist._replace(x_train=0 * mnist.x_train))
+    assert np.array_equal(data.scenes(20, clutter=True, seed=1, test=True, most=1).images, test.images)
+
+
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """A copy of data/ which may be damaged; its folder stands for a checkout."""

@@ -22,14 +22,14 @@ def test_another_form_is_refused_and_left_as_it_was():
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     lenet = networks.lenet()
     part = keras.Model(lenet.layers[0].input, lenet.get_layer("F6").output)
-    for model, name, told in [
-        (other, "lenet", r"do not fit this model: number 0, .*\(3, 2\), in the file \(5, 5"),
-        (part, "lenet", "it has 8 arrays, the file 10"),
-        (other, "lenet5", r"no trained network 'lenet5'. There are: .*lenet"),
+    for model, file, told in [
+        (other, "networks/lenet.npz", r"do not fit this model: number 0, .*\(3, 2\), in the file \(5, 5"),
+        (part, "networks/lenet.npz", "it has 8 arrays, the file 10"),
+        (other, "networks/lenet5.npz", "no trained network .*lenet5.*There are: .*lenet"),
     ]:
         before = model.get_weights()
         with pytest.raises(ValueError, match=told):
-            networks.load_weights(model, name)
+            networks.load_weights(model, file)
         for old, new in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(old, new)
 
