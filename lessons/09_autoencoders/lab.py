@@ -540,9 +540,10 @@ brightness = check.brightness(brightness)
 # %% [markdown]
 # At level 0.5 a black pixel has the mean brightness that is printed first, a white one that printed second:
 # noise lays a grey veil over the image. Has the network learned to take off a veil that a clean image does
-# not have? This can be tested. We give each clean image the veil, **without any noise**, and nothing else.
-# **Before you run the next cell:** if the network simply copies badly, what should come out? And if it misses
-# the veil?
+# not have? This can be tested. The lecture approximated the veil by a mean over noisy copies; your formula
+# gives it exactly, here for another network. We give each clean image the veil, **without any noise**, and
+# nothing else. **Before you run the next cell:** if the network simply copies badly, what should come out?
+# And if it misses the veil?
 
 # %%
 print("black and white become", brightness(np.array([0.0, 1.0]), LEVEL).round(3))
@@ -795,12 +796,11 @@ for digit, score in scores.items():
 # - **Your experiment** of the first question: run it.
 # - **Larger holes.** Set a square of $10 \times 10$ pixels at a random place to zero instead of adding noise.
 #   Train the denoiser for that.
-# - **The denoising vector field.** Train a denoising autoencoder on `sklearn.datasets.make_moons` and draw
-#   $g(f(\tilde{\mathbf{x}})) - \tilde{\mathbf{x}}$ as arrows on a grid. They point to the data: for small
-#   noise they are about $\sigma^2$ times the gradient of the log-density (Alain & Bengio, 2014,
-#   [arXiv:1211.4246](https://arxiv.org/abs/1211.4246)).
-# - **Time to converge.** The lecture trains its sparse autoencoder without a penalty for four epochs and ends
-#   above PCA. Train it for 16. How much of the gap is left?
+# - **The denoising vector field.** Draw the lecture's arrows on the moons for noise of 0.05, 0.15 and 0.5. Where
+#   do they point when the noise is larger than the gap between the moons? (Alain & Bengio, 2014,
+#   [arXiv:1211.4246](https://arxiv.org/abs/1211.4246).)
+# - **Time to converge.** The lecture trains its sparse autoencoder without a penalty for 16 epochs, and it is
+#   still a little behind PCA. Train it for 60. How much of the gap is left?
 # - **Photographs.** Try a convolutional autoencoder on `data.photos()`, 98 images. What goes wrong?
 #
 # **References:** A. Makhzani, B. Frey (2014), *k-sparse autoencoders*, ICLR,
