@@ -796,8 +796,8 @@ for digit, score in scores.items():
 # - **Your experiment** of the first question: run it.
 # - **Larger holes.** Set a square of $10 \times 10$ pixels at a random place to zero instead of adding noise.
 #   Train the denoiser for that.
-# - **The denoising vector field.** Draw the lecture's arrows on the moons for noise of 0.05, 0.15 and 0.5. Where
-#   do they point when the noise is larger than the gap between the moons? (Alain & Bengio, 2014,
+# - **The denoising vector field.** Draw the lecture's arrows on the moons for noise of 0.05, 0.15 and 0.5.
+#   Where do they point when the noise is larger than the gap between the moons? (Alain & Bengio, 2014,
 #   [arXiv:1211.4246](https://arxiv.org/abs/1211.4246).)
 # - **Time to converge.** The lecture trains its sparse autoencoder without a penalty for 16 epochs, and it is
 #   still a little behind PCA. Train it for 60. How much of the gap is left?
