@@ -18,6 +18,13 @@ from tools import course
 from tools.course import CourseError, find_lesson
 
 
+def positive(text: str) -> int:
+    """Read a whole number above 0; argparse says of another one that it is an invalid positive value."""
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
     made = argparse.ArgumentParser(prog="python -m grading", description=__doc__.split("\n")[0])
@@ -25,10 +32,10 @@ def parser() -> argparse.ArgumentParser:
     add("lesson", help="number or name of the lab, such as 03")
     add("submissions", type=Path, help="a folder or a zip file")
     add("--output", type=Path, default=course.ROOT / "build" / "grading", help="where results go")
-    add("--jobs", type=int, default=0, help="submissions at a time (default: the cores)")
+    add("--jobs", type=positive, default=0, help="submissions at a time (default: the cores)")
     add("--budget", default="smoke", choices=["smoke", "cpu"], help="train shortly, or as the lesson says")
-    add("--seconds", type=int, default=0, help="of computing, for one (default: by the solution)")
-    add("--memory", type=int, default=3000, help="limit for one submission, in MB (default: 3000)")
+    add("--seconds", type=positive, default=0, help="of computing, for one (default: by the solution)")
+    add("--memory", type=positive, default=3000, help="limit for one submission, in MB (default: 3000)")
     told = "how the paths of the files tell the student: a regular expression with (?P<student_id>...)"
     add("--id", dest="pattern", default="", help=told)
     add("--force", action="store_true", help="grade all again")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, TimeoutError, as_completed
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 from pebble import ProcessExpired, ProcessPool
@@ -44,10 +45,10 @@ def workers(count: int, log: Path) -> Iterator[ProcessPool]:
 
 def try_solution(pool: ProcessPool, source: NotebookNode, setting: Setting) -> float:
     """Return the seconds of computing that the course's own solution takes, or raise why it fails."""
-    try:
-        return pool.schedule(submission.try_solution, (source, setting)).result()
-    except ProcessExpired as error:
-        raise CourseError(f"The process that tried the solution ended (exit {error.exitcode}).") from None
+    seconds, problem = _result(pool.schedule(_try_solution, (source, setting)))
+    if seconds is None:
+        raise CourseError(problem)
+    return seconds
 
 
 def grade(pool: ProcessPool, works: list[tuple[Submission, str]], setting: Setting) -> Iterator[tuple]:
@@ -58,7 +59,7 @@ def grade(pool: ProcessPool, works: list[tuple[Submission, str]], setting: Setti
         yield futures[future], *_result(future)
 
 
-def _result(future: Future) -> tuple[Record | None, str]:
+def _result(future: Future) -> tuple[Any, str]:
     try:
         return future.result()
     except ProcessExpired as error:
@@ -78,6 +79,13 @@ def _begin(log: str) -> None:
     sys.stdout = sys.stderr = open(log, "a", buffering=1, encoding="utf-8", errors="replace")  # noqa: SIM115
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     gc.freeze()  # the libraries stay; to look through them again costs a fifth of a second a submission
+
+
+def _try_solution(source: NotebookNode, setting: Setting) -> tuple[float | None, str]:
+    try:
+        return submission.try_solution(source, setting), ""
+    except Exception as error:
+        return None, _problem("the solution", error)
 
 
 def _grade(one: Submission, key: str, setting: Setting) -> tuple[Record | None, str]:

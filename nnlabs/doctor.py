@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from nnlabs import runtime
 
 INSTALL = "run: pip install -r requirements.txt"
 PYTHONS = ((3, 10), (3, 13))
-NEEDED = ("numpy", "matplotlib", "sklearn", "jupyterlab", "ipykernel")
+NEEDED = ("numpy", "matplotlib", "sklearn", "IPython")
 OLDEST = {"keras": (3, 10), "tensorflow": (2, 19)}
 
 Finding = tuple[bool, str]  # fine or not, and what was found with what to do
@@ -48,6 +49,15 @@ def check_keras() -> Finding:
     return True, f"{found}; computes on {f'{gpus} GPU' if gpus else 'the CPU'}"
 
 
+def check_jupyter() -> Finding:
+    """Check that there are a notebook server and a kernel in this Python."""
+    if importlib.util.find_spec("ipykernel") is None:
+        return False, f"ipykernel is missing: notebooks cannot run; {INSTALL}"
+    if importlib.util.find_spec("jupyterlab") is None and importlib.util.find_spec("notebook") is None:
+        return False, f"neither JupyterLab nor Notebook is installed; {INSTALL}"
+    return True, "a notebook server and its kernel are installed"
+
+
 def check_data() -> Finding:
     """Check that the files that ship are there and unaltered."""
     from nnlabs import data
@@ -64,6 +74,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "Python": check_python,
     "packages": check_packages,
     "Keras": check_keras,
+    "Jupyter": check_jupyter,
     "data": check_data,
 }
 

@@ -18,6 +18,13 @@ from tests.grading.conftest import needs_bubblewrap
 from tools import course
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "x"])
+def test_numbers_are_above_zero(value, capsys):
+    with pytest.raises(SystemExit):
+        main(["01", "somewhere", "--jobs", value])
+    assert f"argument --jobs: invalid positive value: {value!r}" in capsys.readouterr().err
+
+
 def told(capsys, place):
     """The one line that the command says of what is wrong."""
     assert main(["01", str(place), "--output", str(place.parent / "out")]) == 1

@@ -43,17 +43,20 @@ def test_it_names_the_demonstration_photos(probabilities):
 def test_decode_takes_as_many_as_told_and_no_other_shape(probabilities):
     names = pretrained.class_names()
     assert pretrained.decode(np.eye(1000)[[3, 999]], top=1) == [[(3, names[3], 1)], [(999, names[999], 1)]]
+    assert [len(row) for row in pretrained.decode(probabilities)] == [5, 5, 5]
     for wrong in (probabilities[0], probabilities[:, :10]):
         with pytest.raises(ValueError, match=r"must have the shape \(n, 1000\); found"):
             pretrained.decode(wrong)
 
 
-def test_without_its_top_it_returns_the_feature_maps():
+def test_without_its_top_it_returns_the_feature_maps(model):
     backbone, preprocess = pretrained.backbone("efficientnet_lite0")
     assert preprocess is pretrained.preprocess
     features = backbone.predict(demo(), verbose=0)
     assert features.shape == (3, 7, 7, 1280)
     assert 0 <= features.min() < features.max() <= 6
+    maps = keras.Model(model.input, model.get_layer("head_relu").output)
+    np.testing.assert_allclose(features, maps.predict(demo(), verbose=0), atol=1e-4)
 
 
 def test_other_sizes_one_that_varies_and_one_that_is_not_square(probabilities):
@@ -62,8 +65,6 @@ def test_other_sizes_one_that_varies_and_one_that_is_not_square(probabilities):
     cat, espresso, _ = pretrained.decode(varying.predict(demo(300), verbose=0))
     assert cat[0][0] in range(281, 286)  # the domestic cats
     assert 967 in [index for index, *_ in espresso]
-    with pytest.raises(ValueError, match='"imagenet" or None'):
-        pretrained.efficientnet_lite0(weights="coco")
     oblong = pretrained.efficientnet_lite0(include_top=False, input_shape=(32, 300, 3), weights=None)
     assert oblong.output_shape == (None, 1, 10, 1280)
 
@@ -72,14 +73,22 @@ def test_other_sizes_one_that_varies_and_one_that_is_not_square(probabilities):
     ("name", "shape", "told"),
     [
         ("efficientnet_lite0", (None, 8, 3), r"at least 32×32 pixels; found input_shape=\("),
+        ("MobileNetV2", (224, 16, 3), r"at least 32×32 pixels; found input_shape=\("),
         ("Xception", (64, 64, 3), "Xception: Input size must be at least 71x71"),
         ("efficientnet_lite0", (224, 224, 1), r"must be \(height, width, 3\)"),
+        ("MobileNetV2", (1, 224, 224, 3), r"must be \(height, width, 3\)"),
     ],
 )
 def test_a_shape_that_it_does_not_take_is_refused(name, shape, told):
     with pytest.raises(ValueError, match=told) as caught:
         pretrained.backbone(name, shape)
     assert caught.value.__context__ is None
+
+
+def test_without_weights_it_knows_nothing():
+    with pytest.raises(ValueError, match='"imagenet" or None'):
+        pretrained.efficientnet_lite0(weights="coco")
+    assert pretrained.efficientnet_lite0(weights=None).predict(demo(), verbose=0).max() < 0.1
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
@@ -116,8 +125,21 @@ def test_backbone_of_keras(monkeypatch, recwarn, name, low, high):
     assert images.max() == 255  # Keras's own function writes into float32 images
 
 
+def test_every_model_of_keras_can_be_named():
+    names = [name for name, value in vars(keras.applications).items() if name[0].isupper()]
+    assert len(names) >= 38
+    prepares = {name: pretrained._application(name)[1] for name in names}
+    assert all(callable(prepare) for prepare in prepares.values())
+    assert prepares["MobileNetV3Small"] is keras.applications.mobilenet_v3.preprocess_input
+
+
 def test_an_unknown_name_is_told_with_near_ones():
-    for name, told in {"ResNet-50": "ResNet50", "unheard": "The names: eff"}.items():
+    near = {
+        "ResNet-50": "ResNet50",
+        "EfficientNetLite0": "efficientnet_lite0",
+        "unheard": "The names: eff",
+    }
+    for name, told in near.items():
         with pytest.raises(ValueError, match=rf"^[^\n]*no backbone named {name!r}[^\n]*{told}[^\n]*$"):
             pretrained.backbone(name)
 
