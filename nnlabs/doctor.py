@@ -16,6 +16,8 @@ PYTHONS = ((3, 10), (3, 13))
 NEEDED = ("numpy", "matplotlib", "sklearn", "IPython")
 OLDEST = {"keras": (3, 10), "tensorflow": (2, 19)}
 
+PLACEHOLDER = "https://github.com/nnlabs-course/nnlabs"  # until python -m tools.publish names another
+
 Finding = tuple[bool, str]  # fine or not, and what was found with what to do
 
 
@@ -70,12 +72,26 @@ def check_data() -> Finding:
     return False, f"{'; '.join(wrong[:3])}{more}; restore them: git checkout -- data, or reinstall nnlabs"
 
 
+def check_links() -> Finding:
+    """Check whether the links of the notebooks lead to a repository that is there."""
+    project = Path(nnlabs.__file__).parents[1] / "pyproject.toml"
+    if not project.is_file():
+        return True, "this is no checkout"
+    if f'"{PLACEHOLDER}"' not in project.read_text(encoding="utf-8"):
+        return True, "they name a repository of your own"
+    return True, (
+        "those to Colab, Binder and JupyterHub lead nowhere yet, and git clone neither: this copy names a "
+        "placeholder; who publishes it runs python -m tools.publish https://github.com/OWNER/NAME"
+    )
+
+
 CHECKS: dict[str, Callable[[], Finding]] = {
     "Python": check_python,
     "packages": check_packages,
     "Keras": check_keras,
     "Jupyter": check_jupyter,
     "data": check_data,
+    "links": check_links,
 }
 
 
