@@ -7,6 +7,8 @@ A lesson ends each figure with :func:`show`, which gives it its alternative text
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
@@ -42,9 +44,8 @@ plt.rcParams.update(
 def show(alt: str) -> None:
     """Display the current figure with an alternative text, and close it.
 
-    ``alt`` says in one or two sentences what the figure shows, for a reader who does not see it. It is stored
-    with the picture, and read out where a program shows it: nbconvert's classic template does, JupyterLab and
-    nbconvert's default template do not yet.
+    ``alt`` says in one or two sentences what the figure shows, for a reader who does not see it: screen
+    readers read it out, in notebooks and in HTML exports.
     """
     if not plt.get_fignums():
         raise ValueError("There is no figure to show: draw one in the same cell first.")
@@ -56,13 +57,21 @@ def show(alt: str) -> None:
 
 
 def display_png(png: bytes, alt: str, kind: str = "Figure") -> None:
-    """Display a picture, still or animated, with an alternative text; its output reads ``kind: alt``."""
+    """Display a picture, still or animated, with an alternative text; its output reads ``kind: alt``.
+
+    It is an HTML element, since JupyterLab and nbconvert show an ``image/png`` without its alternative text.
+    """
     from IPython.display import display
 
     if not alt.strip():
         raise ValueError("A figure needs an alternative text that says what it shows.")
-    data = {"image/png": png, "text/plain": f"{kind}: {alt}"}
-    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+    display({"text/html": image_element(png, alt), "text/plain": f"{kind}: {alt}"}, raw=True)
+
+
+def image_element(png: bytes, alt: str, style: str = "max-width: 100%") -> str:
+    """Return a picture as an HTML element that holds it."""
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{data}">'
 
 
 def history(history: Any, metric: str = "loss", ax: Axes | None = None) -> Axes:

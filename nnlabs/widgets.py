@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 from collections.abc import Callable, Mapping
@@ -230,9 +229,6 @@ def _image_element(picture: np.ndarray, values: Mapping[str, float]) -> str:
     file = io.BytesIO()
     grey = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
     Image.fromarray(grey).save(file, format="PNG")
-    data = base64.b64encode(file.getvalue()).decode()
     where = ", ".join(f"{name} = {value:.3g}" for name, value in values.items())
-    return (
-        f'<img src="data:image/png;base64,{data}" alt="Picture for {where}" width="{WIDTH}" '
-        'style="image-rendering: pixelated">'
-    )
+    style = f"width: {WIDTH}px; image-rendering: pixelated"
+    return plots.image_element(file.getvalue(), f"Picture for {where}", style)

@@ -29,13 +29,19 @@ from tqdm import tqdm
 from tools import cells, course, execute, inputs
 from tools.course import BUILT, CourseError, Lesson, find_lesson, lessons, read_notebook
 
-SETUP = """\
-# Set-up. In a checkout of the course this does nothing; elsewhere, as in Colab, it installs the helper.
+SETUP = f"""\
+{inputs.SETUP} In a checkout of the course this does nothing; elsewhere, as in Colab, it installs the helper.
 import importlib.util
 
 if importlib.util.find_spec("nnlabs") is None:
-    %pip install --quiet "nnlabs @ {archive}"
+    %pip install --quiet "nnlabs @ {{archive}}"
 """
+
+PROGRESS = """\
+# How far you are. A check that passes is noted in progress.txt beside this notebook, and nowhere else.
+from nnlabs import progress
+
+progress.show(check)"""
 
 HOW = """\
 **How it works.** Replace `raise NotImplementedError` with your code and run the cell, then run the check
@@ -81,7 +87,7 @@ def read(source: Path) -> NotebookNode:
 
 
 def add_header(notebook: NotebookNode, path: str) -> None:
-    """Put the links, the minutes and a lab's rules below the title, the set-up cell after the first cell."""
+    """Put links, minutes and a lab's rules below the title, set-up behind it, a lab's progress at the end."""
     repository, branch, _ = course.published()
     archive = f"{repository}/archive/refs/heads/{branch}.zip"  # no git is needed for it
     title, _, text = notebook.cells[0].source.partition("\n")
@@ -94,6 +100,8 @@ def add_header(notebook: NotebookNode, path: str) -> None:
     rules = [] if folder == "notebooks" else [HOW.format(name=name)]
     notebook.cells[0].source = "\n\n".join([title, course.links(path), time, text.strip(), *rules])
     notebook.cells.insert(1, new_code_cell(SETUP.format(archive=archive).strip()))
+    if rules:
+        notebook.cells.append(new_code_cell(PROGRESS))
 
 
 def set_ids(notebook: NotebookNode) -> None:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from tools import course
 from tools.course import CourseError
+from tools.inputs import code_cells
 
 CELL_TIMEOUT = 1800  # seconds
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -26,7 +27,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def carry_outputs(old: NotebookNode, new: NotebookNode) -> None:
     """Copy the outputs of ``old``, and with what they were made, into ``new`` if both have the same code."""
-    if [cell.source for cell in _code(old)] != [cell.source for cell in _code(new)]:
+    if [cell.source for cell in code_cells(old)] != [cell.source for cell in code_cells(new)]:
         return
     for old_cell, new_cell in zip(_code(old), _code(new), strict=True):
         new_cell.outputs = old_cell.outputs

@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from tools import course
 
 NUMERIC_PACKAGES = ("keras", "matplotlib", "numpy", "scikit-learn", "tensorflow", "tensorflow-cpu")
+SETUP = "# Set-up."  # the set-up cell begins so
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 IMPORTS = (ast.Import, ast.ImportFrom)
 
@@ -30,7 +31,7 @@ def digest(notebook: NotebookNode) -> str:
     These are the code cells, what they reach in the helper (comments, layout and docstrings aside), the
     data files that this names, and the locked versions of the numeric packages.
     """
-    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    cells = [cell.source for cell in code_cells(notebook)]
     code = "\n".join(cells)
     reached = _reached(code)
     lock = (course.ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8").splitlines()
@@ -41,6 +42,11 @@ def digest(notebook: NotebookNode) -> str:
         *(line for line in lock if re.split("[=; ]", line)[0] in NUMERIC_PACKAGES),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the code cells but for the set-up cell, which computes nothing and names the repository."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and not cell.source.startswith(SETUP)]
 
 
 def data_files(code: str) -> list[str]:

@@ -92,6 +92,11 @@ def test_what_the_notebook_uses_counts_and_nothing_else(house, file, old, new):
     assert (digest() != before) == ((file, old, new) in COUNTS)
 
 
+def test_where_the_course_is_published_does_not_count(house):
+    cells = [nbformat.v4.new_code_cell(code) for code in (f"{inputs.SETUP} %pip install nnlabs", USE)]
+    assert inputs.digest(nbformat.v4.new_notebook(cells=cells)) == digest()
+
+
 LOADED = ("nnlabs/files.py", "name[:size]", "name[size:]")
 
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from grading import kernel, outputs, sandbox, session, watch
+from nnlabs import plots
 from tests.grading.conftest import kernels, needs_bubblewrap, until
 from tools import course
 
@@ -81,10 +82,13 @@ def test_an_output_that_is_too_large_to_be_read_ends_the_run_with_this_reason():
 
 
 def test_outputs_of_any_form_end_in_a_valid_notebook():
+    figure = plots.image_element(b"1", 'a "b"')
     given = [
         {"output_type": "execute_result", "data": 5},
         {"output_type": "display_data", "data": {"text/plain": {"a": 1}}, "metadata": 3},
         {"output_type": "display_data", "data": {"image/png": "<b>"}, "metadata": {"image/png": [1]}},
+        {"output_type": "display_data", "data": {"text/html": figure}, "metadata": {}},
+        {"output_type": "display_data", "data": {"text/html": "<img src='x' onerror='y'>"}},
         {"output_type": "error", "ename": {}, "evalue": None, "traceback": 7},
         {"output_type": "stream", "name": [], "text": {"x": "\ud800"}},
         {"output_type": "unknown"},
@@ -92,6 +96,8 @@ def test_outputs_of_any_form_end_in_a_valid_notebook():
     cell = nbformat.v4.new_code_cell()
     cell.outputs = [nbformat.from_dict(output) for output in given]
     outputs.clean(cell)
+    shown = [output.data["text/html"] for output in cell.outputs if "text/html" in output.get("data", {})]
+    assert shown == [figure], "a figure of the course is kept, other HTML is not"
     nbformat.validate(nbformat.v4.new_notebook(cells=[cell]))
     nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
 

@@ -1,14 +1,13 @@
 """The animations: that they move, stay small, speak, and show their last frame on paper."""
 
-import io
 from unittest.mock import Mock
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from PIL import Image
 
 from nnlabs import animation, plots
+from tests.nnlabs.conftest import seen_and_heard
 
 
 def draw(figure, step):
@@ -23,10 +22,10 @@ def rgb(image):
 
 def test_animation_has_every_frame_and_its_time_and_rests_on_the_last(displayed):
     animation.play(draw, range(8), "A line turns.", seconds=0.1, hold=1.5)
-    ((data, options),) = displayed
-    assert options["metadata"]["image/png"]["alt"] == "A line turns."
+    ((data, _),) = displayed
+    image, alt = seen_and_heard(data["text/html"])
+    assert alt == "A line turns."
     assert data["text/plain"] == "Animation: A line turns."
-    image = Image.open(io.BytesIO(data["image/png"]))
     assert image.info["loop"] == 3
     assert image.default_image
     still, shown = rgb(image), []
@@ -48,7 +47,7 @@ def test_thin_lines_keep_their_colors(displayed):
 
     animation.play(lines, range(1, 8), "Four lines grow.")
     ((data, _),) = displayed
-    still = rgb(Image.open(io.BytesIO(data["image/png"]))).reshape(-1, 3)
+    still = rgb(seen_and_heard(data["text/html"])[0]).reshape(-1, 3)
     for color in plots.COLORS[:4]:
         wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
         assert np.abs(still - wanted).sum(axis=1).min() < 20
@@ -69,9 +68,10 @@ def test_what_is_too_large_or_lacks_a_part_is_refused():
 def test_strip_shows_the_chosen_steps_in_rows(displayed):
     recorded = Mock(wraps=draw)
     animation.strip(recorded, [0, 3, 5, 7], "Four frames.", columns=3)
-    ((data, options),) = displayed
+    ((data, _),) = displayed
     assert [call.args[1] for call in recorded.call_args_list] == [0, 3, 5, 7]
-    assert options["metadata"]["image/png"]["alt"] == "Four frames."
-    width, height = Image.open(io.BytesIO(data["image/png"])).size
+    image, alt = seen_and_heard(data["text/html"])
+    assert alt == "Four frames."
+    width, height = image.size
     assert width / height == pytest.approx(3 * 2.6 / (2 * 2.3), rel=0.02)
     assert not plt.get_fignums()

@@ -1,22 +1,21 @@
 """Shared figures: what is drawn is what was given, and every figure has its alternative text."""
 
-import io
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from PIL import Image
 
 from nnlabs import plots
+from tests.nnlabs.conftest import seen_and_heard
 
 
 def test_show_displays_one_small_png_with_its_text_and_closes_the_figure(displayed):
     for _ in range(2):
         plots.history({"loss": [3, 2, 1]})
         plots.show("The loss falls.")
-    data, options = displayed[0]
-    assert Image.open(io.BytesIO(data["image/png"])).size == (576, 324)
-    assert options["metadata"]["image/png"]["alt"] == "The loss falls."
+    data, _ = displayed[0]
+    image, alt = seen_and_heard(data["text/html"])
+    assert image.size == (576, 324)
+    assert alt == "The loss falls."
     assert data["text/plain"] == "Figure: The loss falls."
     assert plt.get_fignums() == []
     assert displayed[1] == displayed[0], "the same figure has not the same bytes"
