@@ -22,8 +22,8 @@ define venv
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help lab check test test-full test-oldest test-colab notebooks solution results release grade doctor lock \
-  clean
+.PHONY: help lab check progress test test-full test-oldest test-colab test-site notebooks solution results release \
+  grade site publish doctor lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lab: .venv/student ## Install the course and open JupyterLab on it
 
 check: .venv/student ## Check a filled-in lab before handing it in: make check LAB=03
 	$(BIN)/python -m grading.handin $(LAB)
+
+progress: .venv/student ## Show what has passed in all labs
+	$(BIN)/python -m nnlabs.progress
 
 release: .venv/dev ## Write a lab for students, with a zip: make release LAB=03 (CHECKS=no: without the checks)
 	$(BIN)/python -m grading.release $(LAB) $(FORM)
@@ -53,6 +56,9 @@ test-oldest: .venv-oldest/dev ## The tests with the oldest supported versions (K
 test-colab: .venv-colab/dev ## The tests with Google Colab's versions
 	.venv-colab/bin/python $(TEST)
 
+test-site: site ## Build the site, and look at every page of it in a Chromium
+	$(BIN)/python -m pytest -p no:xdist tests/site
+
 notebooks: .venv/dev ## Build the notebooks from lessons/, executing what changed
 	$(BIN)/python -m tools.build
 
@@ -62,12 +68,19 @@ solution: .venv/student ## Execute one solution: make solution LESSON=02
 results: .venv/dev ## Collect the headline figures of the executed notebooks into RESULTS.md
 	$(BIN)/python -m tools.results
 
+site: .venv/site ## Build the course as a site, in build/site
+	$(BIN)/python -m tools.site
+
+publish: .venv/dev ## Put the address of your own copy everywhere: make publish REPOSITORY=https://github.com/me/course
+	$(BIN)/python -m tools.publish "$(or $(REPOSITORY),$(error Name it: make publish REPOSITORY=https://github.com/me/course))" \
+	  $(if $(BRANCH),--branch $(BRANCH)) $(if $(HUB),--hub $(HUB))
+
 doctor: .venv/student ## Tell what is fine on this machine, what is not, what to do
 	$(BIN)/python -m nnlabs.doctor
 
 lock: .venv/dev ## Resolve the newest allowed versions into requirements/lock.txt
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --python-version 3.10 --extra lab --extra dev pyproject.toml \
+	$(BIN)/uv pip compile --universal --python-version 3.10 --extra lab --extra site pyproject.toml \
 	  --upgrade --quiet --no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
 
 clean: ## Remove the environments and everything that is rebuilt; notebooks and grades stay
@@ -84,6 +97,11 @@ clean: ## Remove the environments and everything that is rebuilt; notebooks and 
 	$(call venv,$(PYTHON),.venv,PYTHON)
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
 	@touch $@ .venv/student
+
+.venv/site: $(LOCKED)
+	$(call venv,$(PYTHON),.venv,PYTHON)
+	$(BIN)/python -m pip install --quiet -r requirements/site.txt
+	@touch $@ .venv/dev .venv/student
 
 .venv-oldest/dev: $(LOCKED)
 	$(call venv,$(PYTHON_OLDEST),.venv-oldest,PYTHON_OLDEST)

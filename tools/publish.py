@@ -18,8 +18,8 @@ DOCUMENTS = ("README.md", "grading/README.md", "CITATION.cff")
 REPOSITORY = r"https://github\.com/[\w-]+/[\w.-]+"
 BY_HAND = """\
 Every badge, link, set-up cell and document names {repository} now. What remains to do:
-- look at the changes (git diff), commit them, push them to the branch {branch}; the repository must be public,
-  for Colab and Binder read it without an account;
+- look at the changes (git diff), commit them, push them to the branch {branch}; the repository must be
+  public, for Colab and Binder read it without an account;
 - Settings, Pages, Source "GitHub Actions": then each push publishes the site;
 - open one lecture in Colab and one in Binder (its first start takes minutes);
 - {hub}.

@@ -1,4 +1,4 @@
-"""The drawing pad in a real browser: JupyterLab, its kernel, and a mouse.
+"""The course in a real browser: JupyterLab and Notebook, a mouse, a keyboard, what a screen reader hears.
 
 It needs Playwright (``pip install playwright``) and a Chromium on the machine, and is skipped without.
 """
@@ -10,18 +10,23 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.request import urlopen
 
 import nbformat
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the browser test needs Playwright")
-pytest.importorskip("jupyterlab")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwright")
+notebook = pytest.importorskip("notebook", reason="the browser tests need Notebook")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:
-    pytest.skip("the browser test needs a Chromium", allow_module_level=True)
+    pytest.skip("the browser tests need a Chromium", allow_module_level=True)
 
-PATIENCE = 600  # seconds: a busy machine may take long, and nothing here waits for what does not come
+ROOT = Path(__file__).parents[2]
+CLASSIC = notebook.__version__.startswith("6.")  # as in Colab
+PAGES = {"Notebook": "notebooks"} if CLASSIC else {"JupyterLab": "lab/tree", "Notebook": "notebooks"}
+needs_jupyterlab = pytest.mark.skipif(CLASSIC, reason="needs JupyterLab")
+PATIENCE = 90  # seconds: a busy machine may take long, and nothing here waits for what does not come
 playwright.expect.set_options(timeout=1000 * PATIENCE)
 
 PAD = """\
@@ -33,21 +38,37 @@ def more_ink_to_the_left(pictures):
     return np.eye(10)[np.where(left, 3, 7)]
 
 widgets.digit_pad(more_ink_to_the_left, data.mnist().x_test[0])"""
+SLIDERS = """\
+import numpy as np
+from nnlabs import widgets
+
+widgets.sliders(lambda left: np.eye(8) * left / 7, left=(0, 7, "how bright"))"""
+WHOLE = '{"windowingMode": "none"}'  # the whole notebook is in the page, not only what is seen
 
 
-@pytest.fixture
-def page(tmp_path):
-    """A browser at a JupyterLab that serves a folder with one notebook, `pad.ipynb`."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PAD)])
-    notebook.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(notebook, tmp_path / "pad.ipynb")
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder that a Jupyter server serves, and its address."""
+    folder = tmp_path_factory.mktemp("student")
+    settings = folder / ".jupyter" / "lab" / "user-settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text(WHOLE)
+    for name, code in {"pad": PAD, "sliders": SLIDERS}.items():
+        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+        made.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        nbformat.write(made, folder / f"{name}.ipynb")
+    for part in ("labs", "notebooks"):
+        (folder / part).mkdir()
+        for number in ("01", "02"):
+            shutil.copy(next((ROOT / part).glob(f"{number}_*.ipynb")), folder / part)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token="]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= {"JUPYTER_PREFER_ENV_PATH": "1", "HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "jupyterlab", *options, f"--notebook-dir={tmp_path}"]
+    environment |= {"JUPYTER_PREFER_ENV_PATH": "1", "HOME": str(folder)}
+    token = "--NotebookApp.token=" if CLASSIC else "--IdentityProvider.token="
+    options = [f"--port={port}", "--no-browser", "--allow-root", token, f"--notebook-dir={folder}"]
+    command = [sys.executable, "-m", "notebook" if CLASSIC else "jupyterlab", *options]
     server = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
@@ -57,21 +78,37 @@ def page(tmp_path):
                 break
             except OSError:
                 time.sleep(0.5)
-        with playwright.sync_playwright() as p:
-            browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1200, "height": 1000})
-            page.set_default_timeout(1000 * PATIENCE)
-            page.goto(f"{address}/lab/tree/pad.ipynb")
-            yield page
-            browser.close()
+        yield folder, address
     finally:
         server.terminate()
         server.wait(PATIENCE)
 
 
-def test_the_network_answers_to_the_mouse(page):
-    page.locator(".jp-Cell .cm-content").first.click()
+@pytest.fixture
+def page():
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.set_default_timeout(1000 * PATIENCE)
+        yield page
+        browser.close()
+
+
+def idle(page):
+    """Wait until the kernel is there: what is run before is lost."""
+    page.get_by_text(re.compile(r"\| Idle")).wait_for()
+
+
+def run(page, code_cell):
+    idle(page)
+    code_cell.click()
     page.keyboard.press("Shift+Enter")
+
+
+@needs_jupyterlab
+def test_the_network_answers_to_the_mouse(page, home):
+    page.goto(f"{home[1]}/lab/tree/pad.ipynb?reset")
+    run(page, page.locator(".jp-Cell .cm-content").first)
     pad = page.locator("canvas[aria-label^='Drawing pad']")
     pad.wait_for()
     answer = page.locator("p[aria-live=polite]")
@@ -94,3 +131,78 @@ def test_the_network_answers_to_the_mouse(page):
     playwright.expect(answer).to_have_text(re.compile("answers 7"))
     page.get_by_role("button", name="Show the example").click()
     playwright.expect(answer).to_have_text(re.compile("answers"))
+
+
+@needs_jupyterlab
+def test_a_slider_follows_the_keyboard(page, home):
+    page.goto(f"{home[1]}/lab/tree/sliders.ipynb?reset")
+    run(page, page.locator(".jp-Cell .cm-content").first)
+    handle = page.get_by_role("slider").first
+    handle.focus()
+    before = page.get_by_alt_text(re.compile("Picture for left")).get_attribute("alt")
+    page.keyboard.press("ArrowRight")
+    playwright.expect(page.get_by_alt_text(re.compile("Picture for left"))).not_to_have_attribute(
+        "alt", before
+    )
+
+
+def alternative_texts(path):
+    outputs = [o for cell in nbformat.read(path, 4).cells for o in cell.get("outputs", [])]
+    texts = [o.get("data", {}).get("text/plain", "") for o in outputs]
+    return [text.partition(": ")[2] for text in texts if re.match("(Figure|Animation): ", text)]
+
+
+@pytest.mark.parametrize("front_end", [*PAGES, "HTML export"])
+def test_a_screen_reader_hears_every_figure(page, home, front_end):
+    lecture = home[0] / "notebooks" / "01_neurons.ipynb"
+    if front_end == "HTML export":
+        export = [sys.executable, "-m", "nbconvert", "--to", "html", "--log-level=ERROR", str(lecture)]
+        subprocess.run(export, check=True)
+        page.goto(lecture.with_suffix(".html").as_uri(), wait_until="domcontentloaded")
+    else:
+        page.goto(f"{home[1]}/{PAGES[front_end]}/notebooks/01_neurons.ipynb?reset")
+    texts = alternative_texts(lecture)
+    assert len(texts) > 10
+    for text in texts:
+        page.get_by_role("img", name=text).first.wait_for(state="attached")
+
+
+STUDENTS = [  # lab, exercise, a mistake in it, the hint
+    ("01_neurons", "sigmoid", ("x >= 0", "x <= 0"), "look at the sign of x"),
+    ("02_multilayer_perceptron", "to_keras", ('"softmax"', '"sigmoid"'), "the classes exclude each other"),
+]
+
+
+@needs_jupyterlab
+@pytest.mark.parametrize(("lab", "exercise", "mistake", "hint"), STUDENTS)
+def test_a_students_way_through_a_lab(page, home, lab, exercise, mistake, hint):
+    path = home[0] / "labs" / f"{lab}.ipynb"
+    solution = nbformat.read(ROOT / "solutions" / f"{lab}.ipynb", 4)
+    right = next(cell.source for cell in solution.cells if cell.id == exercise)
+    page.goto(f"{home[1]}/lab/tree/labs/{lab}.ipynb?reset")
+    idle(page)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    playwright.expect(page.get_by_text(re.compile(r"\] 0 of \d exercises passed")).last).to_be_visible()
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+
+    cell = page.locator(".jp-CodeCell", has=page.locator(".cm-line", has_text=f"def {exercise}("))
+    for answer, told in ((right.replace(*mistake), hint), (right, f"{exercise}: passed.")):
+        cell.locator(".cm-content").first.click()
+        page.keyboard.press("Control+a")
+        page.keyboard.insert_text(answer)
+        page.keyboard.press("Shift+Enter")  # the cell, then its check
+        page.keyboard.press("Shift+Enter")
+        playwright.expect(page.locator(".jp-OutputArea-output", has_text=told).first).to_be_visible()
+    assert f"{lab[3:]}.{exercise}" in (path.parent / "progress.txt").read_text()
+
+    page.keyboard.press("Control+s")
+    page.get_by_text("Validate", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    playwright.expect(dialog).to_contain_text("not done yet")
+    assert f"{exercise}: " not in dialog.inner_text()
+    page.keyboard.press("Escape")
+    told = subprocess.run(
+        [sys.executable, "-m", "grading.handin", path], cwd=ROOT, capture_output=True, text=True
+    )
+    assert re.search(rf"^\W*{exercise}\b.*passed", told.stdout, flags=re.MULTILINE), told.stdout + told.stderr

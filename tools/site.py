@@ -1,0 +1,190 @@
+"""Build the site from the executed notebooks: ``python -m tools.site`` writes build/site.
+
+Nothing is executed: the pages show the outputs that are stored. MathJax comes with the site, so that no
+page asks another machine for anything.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from base64 import b64decode
+from pathlib import Path
+
+import nbformat
+import pooch
+from nbformat import NotebookNode
+
+from nnlabs.doctor import PLACEHOLDER
+from tools import course
+from tools.course import CourseError, Lesson
+
+HERE = course.ROOT / "site"
+SOURCE = course.ROOT / "build" / "site-source"
+SITE = course.ROOT / "build" / "site"
+MATHJAX = "https://registry.npmjs.org/mathjax/-/mathjax-3.2.2.tgz"
+MATHJAX_SHA256 = "1b9c0a1c44df864e915690558e72adb9cc5203360daefd385084ced3b6c64c09"
+FIGURE = re.compile(r'<img alt="([^"]*)" [^>]*src="data:image/png;base64,([^"]*)">')
+# The figure of each lecture that stands for it on the home page, counted from 0.
+PICTURES = {
+    "01": 14, "02": 3, "03": 3, "04": 3, "05": 5, "06": 10, "07": 11, "08": 8,
+    "09": 7, "10": 11, "11": 10, "12": 3, "13": 5, "14": 7, "15": 10,
+}  # fmt: skip
+CARD = """\
+:::{{grid-item-card}} {number} {title}
+:img-top: pictures/{number}.png
+:img-alt: {alt}
+
+{shows}
+
+[lecture](notebooks/{name}.ipynb) · [lab](labs/{name}.ipynb)
+:::
+"""
+
+
+def anchor(title: str) -> str:
+    """Return the anchor of a heading as Jupyter makes it, which the notebooks' links use."""
+    return title.replace(" ", "-")
+
+
+def prepare() -> None:
+    """Write the pages that Sphinx reads."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(HERE, SOURCE)
+    repository, branch, _ = course.published()
+    settings = {"repository": repository, "is_published": repository != PLACEHOLDER}
+    (SOURCE / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    static = SOURCE / "_static"
+    static.mkdir()
+    shutil.move(SOURCE / "site.css", static)
+    shutil.copytree(mathjax(), static / "mathjax")
+    lessons = course.lessons()
+    for lesson in lessons:
+        for folder in ("notebooks", "labs"):
+            notebook = course.read_notebook(lesson.notebook(folder))
+            for cell in notebook.cells:
+                cell.source = outward(cell.source, f"{repository}/blob/{branch}")
+            path = SOURCE / folder / f"{lesson.name}.ipynb"
+            path.parent.mkdir(exist_ok=True)
+            nbformat.write(notebook, path)
+    write_home(lessons)
+    write_pages(lessons, f"{repository}/blob/{branch}")
+
+
+def outward(text: str, repository: str) -> str:
+    """Let links to what is no page of the site lead to the repository; name Colab in words."""
+    text = re.sub(r"!\[Open in Colab\]\([^)]*\)", "Open in Colab", text)
+    text = re.sub(r"\]\(\.\./(?!notebooks/|labs/)([^)]*)\)", rf"]({repository}/\1)", text)
+    return text.replace(f"{repository}/RESULTS.md", "../results.md")
+
+
+def mathjax() -> Path:
+    """Download MathJax, or take it from an earlier build; return the folder of its programs."""
+    vendor = course.ROOT / "build" / "vendor"
+    unpack = pooch.Untar(extract_dir="mathjax")
+    try:
+        pooch.retrieve(MATHJAX, MATHJAX_SHA256, "mathjax.tgz", vendor, processor=unpack, progressbar=True)
+    except OSError as error:
+        raise CourseError(f"MathJax cannot be downloaded from {MATHJAX}: {error}") from None
+    return vendor / "mathjax" / "package" / "es5"
+
+
+def write_home(lessons: list[Lesson]) -> None:
+    """Write the home page: where to start, and a card with a picture for each lesson."""
+    rows = dict(
+        re.findall(r"^\| (\d\d) \| \[[^|]*\| ([^|]*) \|", read("README.md"), flags=re.MULTILINE)
+    )
+    (SOURCE / "pictures").mkdir()
+    cards = []
+    for lesson in lessons:
+        notebook = course.read_notebook(lesson.notebook("notebooks"))
+        number = lesson.name[:2]
+        found = figures(notebook)
+        if len(found) <= PICTURES[number]:
+            raise CourseError(f"{lesson.name} is not executed. Build it: python -m tools.build {number}")
+        alt, png = found[PICTURES[number]]
+        (SOURCE / "pictures" / f"{number}.png").write_bytes(b64decode(png))
+        title = notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
+        cards.append(CARD.format(number=number, title=title, alt=alt, name=lesson.name, shows=rows[number]))
+    grid = "\n".join(["::::{grid} 1 2 3 3", ":gutter: 3", "", *cards, "::::"])
+    parts = {
+        "start": start(lessons[0]),
+        "cards": grid,
+        "lectures": "\n".join(f"notebooks/{lesson.name}" for lesson in lessons),
+        "labs": "\n".join(f"labs/{lesson.name}" for lesson in lessons),
+    }
+    page = (SOURCE / "index.md").read_text(encoding="utf-8")
+    for name, text in parts.items():
+        page = page.replace(f"{{{name}}}", text)
+    (SOURCE / "index.md").write_text(page, encoding="utf-8")
+
+
+def start(lesson: Lesson) -> str:
+    """Return how to start, in a list."""
+    repository, *_ = course.published()
+    if repository == PLACEHOLDER:
+        return "- **on your laptop**: unpack the course, then `make lab` in its folder."
+    links = re.findall(r"\[(Binder|JupyterHub)\]\(([^)]*)\)", course.links(f"notebooks/{lesson.name}.ipynb"))
+    colab = re.search(r"\]\((https://colab[^)]*ipynb)\)", course.links(f"notebooks/{lesson.name}.ipynb"))[1]
+    return "\n".join([
+        f"- in [Colab]({colab}) or [Binder]({dict(links)['Binder']}), without an installation;",
+        f"- **on your laptop**: `git clone {repository}`, then `make lab` in its folder.",
+    ])  # fmt: skip
+
+
+def figures(notebook: NotebookNode) -> list[tuple[str, str]]:
+    """Return the figures of a notebook: alternative text, and the PNG in base64."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    found = (FIGURE.fullmatch(output.get("data", {}).get("text/html", "")) for output in outputs)
+    return [match.groups() for match in found if match]
+
+
+def write_pages(lessons: list[Lesson], repository: str) -> None:
+    """Write the pages on results, notation, words and licences."""
+    (SOURCE / "results.md").write_text(outward(read("RESULTS.md"), repository), encoding="utf-8")
+    text = "\n\n".join(cell.source for cell in course.read_notebook(lessons[0].notebook("notebooks")).cells)
+    notation = text.partition("## Notation\n")[2].partition("\n## ")[0]
+    (SOURCE / "notation.md").write_text(f"# Notation\n{notation}", encoding="utf-8")
+    names = {lesson.name[:2]: lesson.name for lesson in lessons}
+    glossary = (SOURCE / "glossary.md").read_text(encoding="utf-8")
+    glossary = re.sub(
+        r"{l}`(\d\d)`", lambda match: f"[{match[1]}](notebooks/{names[match[1]]}.ipynb)", glossary
+    )
+    (SOURCE / "glossary.md").write_text(glossary, encoding="utf-8")
+    course_text, data_text = read("README.md").partition("## Licences\n")[2], read("data/README.md")
+    licences = (
+        f"# Licences\n{_absolute(course_text, repository)}\n#{_absolute(data_text, f'{repository}/data')}"
+    )
+    (SOURCE / "licences.md").write_text(licences, encoding="utf-8")
+
+
+def _absolute(text: str, folder: str) -> str:
+    """Put the address of a folder before the relative links of a document of it."""
+    return re.sub(r"\]\((?!https?:|#)([^)]*)\)", rf"]({folder}/\1)", text)
+
+
+def read(name: str) -> str:
+    """Return the text of one of the course's documents."""
+    return (course.ROOT / name).read_text(encoding="utf-8")
+
+
+def main() -> int:
+    """Build the site; return the exit status."""
+    try:
+        prepare()
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    shutil.rmtree(SITE, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-j", "2", "-W", "--keep-going", SOURCE, SITE]
+    status = subprocess.run(command, cwd=course.ROOT, check=False).returncode
+    if status == 0:
+        print(f"Open {SITE / 'index.html'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
