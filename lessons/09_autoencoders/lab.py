@@ -191,7 +191,8 @@ assert accuracy["whitened"][-1] < accuracy["PCA"][-1] - 0.2
 # <details><summary>Second hint</summary>
 #
 # A Keras kernel has a row for each input of its layer: `dense.kernel` has the shape $(d, k)$. How many
-# numbers has $\mathbf{c}$? In which order does the product take its factors, and which of them is transposed?
+# numbers has $\mathbf{c}$? In which order does the product take its factors, and which of them is transposed
+# (`ops.transpose`)?
 #
 # </details>
 
@@ -331,8 +332,8 @@ plots.show(
 #
 # Let $\Omega$ be its **mean** over a batch of $n$ images. On paper, derive $\partial \Omega / \partial
 # W_{jl}$ and $\partial \Omega / \partial b_j$. Then return both, as NumPy arrays of the shapes of $W$ and
-# $\mathbf{b}$. (What Keras does with a tape, you do by hand: no automatic differentiation, no finite
-# differences.)
+# $\mathbf{b}$. (What Keras does with a tape, you do by hand. The check compares numbers only; the derivation
+# is the exercise. With a loop over the images the descent below takes half a minute.)
 #
 # <details><summary>Hint</summary>
 #

@@ -610,10 +610,10 @@ plots.show(
 # %% [markdown]
 # ## 6. A map of the digits
 #
-# A code of two numbers can be drawn. Here are 600 test images in the plane: left by PCA, right by the deep
+# A code of two numbers can be drawn. Here are 620 test images in the plane: left by PCA, right by the deep
 # autoencoder. Each point is drawn as its label, which neither of them has seen; a larger name stands where
 # most of the points nearby are of that class. Nothing in the loss fixes the scale of a code, and some digits
-# lie far outside. So we draw the *rank* of each number: 1 for the smallest, 600 for the largest.
+# lie far outside. So we draw the *rank* of each number: 1 for the smallest, 620 for the largest.
 
 # %%
 from scipy.stats import rankdata
@@ -622,10 +622,10 @@ encoder, decoder = trained["deep", 2]
 maps = {"PCA": coordinates[:, :2], "deep autoencoder": apply(encoder, x_test)}
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 4))
 for ax, (name, z) in zip(axes, maps.items(), strict=True):
-    plots.latent_scatter(rankdata(z[:600], axis=0), y_test[:600], ax=ax)
+    plots.latent_scatter(rankdata(z[:620], axis=0), y_test[:620], ax=ax)
     ax.set(title=name, xlabel="rank of $h_1$", ylabel="rank of $h_2$")
 plots.show(
-    "Two maps of 600 test digits, each drawn as its label. In PCA's map most digits overlap in the middle, "
+    "Two maps of 620 test digits, each drawn as its label. In PCA's map most digits overlap in the middle, "
     "only 0 and 1 lie apart. In the autoencoder's map many digits have a region of their own; similar ones, "
     "such as 4 and 9, share one."
 )

@@ -93,8 +93,9 @@ for name, points in sets.items():
 #
 # (Mao et al., 2017; Lim & Ye, 2017). As in section 2 of the lecture, $D$ may be any function, so the best
 # $d = D(x)$ can be found for each $x$ on its own. Find both on paper. Then write them: the arguments are the
-# two densities at the same places, arrays of one shape; return the tuple (least squares, hinge) of two arrays
-# of this shape. Where several $d$ are equally good, take the one that is nearest to 0. Use NumPy.
+# two densities at the same places, arrays of one shape, whose values may be 0; return the tuple (least
+# squares, hinge) of two arrays of this shape. Where several $d$ are equally good, as where both densities
+# are 0, take the one that is nearest to 0. Use NumPy.
 #
 # <details><summary>Hint 1</summary>
 #

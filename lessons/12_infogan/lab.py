@@ -175,7 +175,7 @@ assert max(bounds["too sure"], bounds["uniform"]) < bounds["posterior"]
 
 # %% [markdown]
 # The third knows nothing and gives exactly 0. The second guesses the same symbols as the posterior, and its
-# bound is below 0: who is sure and wrong pays more than who says nothing.
+# bound is less than half as large: who is sure and wrong pays dearly.
 #
 # ## 4. Derive it: how sure should $Q$ be?
 #
@@ -186,7 +186,8 @@ assert max(bounds["too sure"], bounds["uniform"]) < bounds["posterior"]
 # Q_\beta(k|x_i) = \frac{e^{\beta a_{ik}}}{\sum_l e^{\beta a_{il}}}.$$
 #
 # Find $dL/d\beta$ on paper, and write it: `logits` `(n, K)` are the $a_{ik}$, `categories` `(n,)` the
-# integers $c_i$. Logits of some 1,000 must do no harm. Use NumPy.
+# integers $c_i$. Logits of some 1,000 must do no harm. Use NumPy. (A loop over the images is right, too, but
+# the climb below then takes a minute.)
 #
 # <details><summary>Hint 1</summary>
 #
@@ -428,8 +429,9 @@ print(
 #
 # ### A finished generator, and a new $Q$
 #
-# The generator of the lecture (InfoGAN + pairs), with the weights that ship with the course. A row of its
-# input is $z$, the one-hot $c_1$, and $c_2, c_3$. Each column below has one category.
+# The generator of the lecture (InfoGAN + pairs), with the weights that ship with the course. (They are of
+# another run: the categories stand in another order than in the lecture.) A row of its input is $z$, the
+# one-hot $c_1$, and $c_2, c_3$. Each column below has one category.
 
 # %%
 NOISE = 16
@@ -736,8 +738,8 @@ runtime.result("lab_same_digit_written_anew", kept)
 
 # %% [markdown]
 # **Look at** one row after the other. The digit is mostly kept, and so is its slant, which is in the code;
-# with some $z$ a 3 becomes a 5. The hand is another one each time, since it is in $z$. In the last five
-# columns the writer leans.
+# with some $z$ a 3 becomes a 5, and in one row with $c_2$ alone. The hand is another one each time, since it
+# is in $z$. In the last five columns the writer leans.
 
 # %% [markdown] question="information" points=4
 # **Question 9.**

@@ -10,10 +10,11 @@
 #
 # A GAN turns noise into digits, but nobody knows which number of the noise does what. InfoGAN adds a few
 # inputs, the **code**, and asks the generator to use them so that they can be read off the image. You see
-# why, train it beside a regular GAN, and measure what the code says. Without a single label one part of the
-# code comes near to the digit. With the paper's objective, at our size of network, it agrees with the digit
-# in 0.39 to 0.52 of the images, from five seeds; a further term, which is not in the paper, brings this to
-# 0.71 to 0.94. Other parts of the code take up the form of the digit, such as its slant.
+# why, train it beside a regular GAN, and measure what the code says. Trained without a single label, one part
+# of the code comes near to the digit. With the paper's objective, at our size of network, it agrees with the
+# digit in 0.39 to 0.52 of the images, in five short trainings from five seeds; a further term, which is not
+# in the paper, brings this to 0.71 to 0.94. Other parts of the code take up the form of the digit, such as
+# its slant.
 #
 # **You need** the GAN of lesson 11, Kullback-Leibler divergences and bounds as in lesson 10, and softmax and
 # cross-entropy. About three hours. The symbols are those of the table of
@@ -24,7 +25,8 @@
 #
 # - compute entropy, conditional entropy and mutual information from a table, by three formulas;
 # - derive the variational lower bound of the mutual information, and say when it is tight;
-# - write InfoGAN in plain Keras: discriminator and $Q$ on one trunk, two optimisers, one `train_step`;
+# - write InfoGAN in plain Keras: discriminator and $Q$ on one trunk (the layers that they share), two
+#   optimisers, one `train_step`;
 # - remake the four panels of Chen et al. (2016), Figure 2;
 # - measure the agreement of a code with classes by the best matching, and the effect of a continuous code by
 #   a correlation;
@@ -172,10 +174,10 @@ plots.show(
 )
 
 # %% [markdown]
-# **Look at** the bars. The two uncertain parts differ, the part in the middle is the same from both sides.
-# $Y = X^2$ says much about $X$ although the correlation is 0. And at the right end of the curve every bit is
-# wrong, yet $Y$ says everything about $X$: mutual information does not care what the symbols are called. This
-# will return in section 4.
+# **Look at** the bars. What is left uncertain, $H(X|Y)$ and $H(Y|X)$, can differ much; the part in the middle
+# is the same from both sides. $Y = X^2$ says much about $X$ although the correlation is 0. And at the right
+# end of the curve every bit is wrong, yet $Y$ says everything about $X$: mutual information does not care
+# what the symbols are called. This will return in section 4.
 
 # %% [markdown]
 # ## 2. A lower bound that can be trained
@@ -318,8 +320,8 @@ assert np.log(4) - both[-1, 0] < 0.05
 
 # %% [markdown]
 # **Look at** the two curves. $Q$ can only come up to what the channel says. The generator can make more of
-# it, and then each "image" belongs to one code. In InfoGAN the term for the real digits, $V(D, G)$, keeps the
-# generator from doing this by tricks that no handwriting shows.
+# it, and then each "image" belongs to one code. In InfoGAN the term for the real digits, $V(D, G)$, is there
+# to keep the generator from doing this by tricks that no handwriting shows.
 #
 # ### Continuous codes
 #
@@ -400,8 +402,8 @@ print("categories", ops.convert_to_numpy(ops.argmax(c1, axis=-1)), "\n", ops.con
 # The **generator** is a small convolutional one as in lesson 11: a dense layer, then two transposed
 # convolutions that double height and width. One layer stands before them, `Rescaling`, which multiplies each
 # input by a fixed number: $c_2$ and $c_3$ become three times as loud. Beside 16 numbers of noise, two below 1
-# are easily drowned out. The layer has no weights, and $3 c_2$ says as much as $c_2$; but it helps the
-# generator to listen.
+# are easily drowned out. The layer has no weights, and $3 c_2$ says as much as $c_2$; we hope that it helps
+# the generator to listen (this is not tested here).
 
 # %%
 LOUDNESS = [1.0] * (NOISE + CATEGORIES) + [3.0] * 2
@@ -429,9 +431,10 @@ def join(z, c1, c23):
 
 
 # %% [markdown]
-# **$D$ and $Q$ share a trunk.** Whoever tells real strokes from wrong ones has found the features that $Q$
-# needs; so $Q$ costs hardly anything. $D$ gives a logit, with $D(x)$ as its sigmoid; $Q$ gives ten logits for
-# $c_1$, and a guess $\hat c(x)$ for $c_2$ and $c_3$.
+# **$D$ and $Q$ share a trunk**, all layers but the last ones; what each has of its own is its *head*. Whoever
+# tells real strokes from wrong ones has probably found features that $Q$ can use; and $Q$ adds few weights
+# (the next list). $D$ gives a logit, with $D(x)$ as its sigmoid; $Q$ gives ten logits for $c_1$, and a guess
+# $\hat c(x)$ for $c_2$ and $c_3$.
 
 
 # %%
@@ -478,7 +481,7 @@ for name, part in {"generator": generator, "trunk": trunk, "D's head": D, "Q's h
 # Both losses of the game are binary cross-entropies computed from the logit $a$, where $D = 1 / (1 +
 # e^{-a})$: then $-\log D = \log(1 + e^a) - a$, without overflow. $G$ takes the non-saturating loss of lesson
 # 11, $-\log D(G(z, c))$. New here: the real digits get the label 0.9 in place of 1 (Salimans et al., 2016),
-# so that $D$ is never too sure. Lesson 11 used a gradient penalty for this.
+# so that $D$ is never too sure: the best $D$ is then at most 0.9. Lesson 11 had the gradient penalty instead.
 
 
 # %%
@@ -682,8 +685,9 @@ print(f"c1: at least {bound:.3f} of {np.log(10):.3f} nats; c2, c3: at least {gau
 
 # %% [markdown]
 # **Look at** the left panel. The bound is close to its maximum after a small part of the steps: $Q$ can soon
-# tell ten groups of images apart, whatever they show. The bound does not say *which* ten. To read $c_2$ and
-# $c_3$ takes longer. The losses of the game tell little, as in lesson 11: neither player wins.
+# tell ten groups of images apart, whatever they show. The bound does not say *which* ten. The error of $c_2$
+# and $c_3$ is below $\frac13$ from the first point on and goes on falling to the end, slowly. The losses of
+# the game tell little, as in lesson 11: after the start neither player wins.
 
 # %% [markdown]
 # ## 4. What the paper's objective gives
@@ -737,10 +741,11 @@ plots.show(
 )
 
 # %% [markdown]
-# **Look at** the columns of (a) and (b). In (a) many columns have a meaning, a digit or two that look alike.
-# In (b) none has: the regular GAN may do with $c_1$ what it likes, and uses it as a little more noise, or
-# hardly at all. In (c) and (d) compare the middle, $-1$ to $1$, with the ends. Often the change simply goes
-# on beyond the range of training; in some rows the digit breaks, or becomes another one.
+# **Look at** the columns of (a) and (b). In (a) many columns have a meaning: one digit, or two. In (b) none
+# has: the regular GAN may do with $c_1$ what it likes, and uses it as a little more noise, or hardly at all.
+# In (c) and (d) compare the middle, $-1$ to $1$, with the ends. Often the change simply goes on beyond the
+# range of training; in some rows the digit breaks, or becomes another one. In (c) this happens inside the
+# range, too: a 3 becomes an 8, a 5 a 0. So $c_2$ takes part in choosing the digit where a category has two.
 
 # %% [markdown]
 # ### Measured
@@ -825,15 +830,15 @@ plots.show(
 #
 # A remark on the information in the list above. The class that the judge sees is computed from the image. So
 # it cannot say more about $c_1$ than the image does, $I(c_1; \text{class}) \leq I(c_1; G(z, c))$: this is
-# another lower bound, with the judge in place of $Q$. (In numbers: estimated from a finite table, information
-# comes out a little too large, here by less than 0.01 nats.)
+# another lower bound, with the judge in place of $Q$. (Estimated from a finite table, information comes out a
+# little too large. By how much, the row *by chance* says: it should be 0.)
 #
 # ## 5. What is missing, and a mend: InfoGAN + pairs
 #
 # The bound is content with any ten groups of images that $Q$ can tell apart. They need not be the ten digits:
-# a group may be half a class, such as upright sevens, or two classes at once. Once $Q$ tells the groups apart
-# there is little left that would move them. Chen et al. report that their $c_1$ reads real digits with 5 %
-# error, with networks several times as large; ours must learn in minutes on two cores.
+# a group may be half a class, such as upright sevens, or two classes at once. And once $Q$ tells the groups
+# apart, the bound has hardly anything left to gain from other ones. Chen et al. report that their $c_1$ reads
+# real digits with 5 % error, with networks several times as large; ours must learn in minutes on two cores.
 #
 # What is missing is a reason why *these* ten groups. Here is one, also without labels: let $Q$ look at
 # **real** digits too. A digit $x$ and a copy $x'$ that is turned, sheared, zoomed and shifted are the same
@@ -845,7 +850,7 @@ plots.show(
 # use it twice: $Q$ first learns from pairs alone, before the game, and then the term stays in its loss. We
 # call the result **InfoGAN + pairs**. It is **not in the slides and not in Chen et al.** It uses no label,
 # but it brings in knowledge of ours: to turn, shear or zoom an image does not change its digit. So slant and
-# width are kept out of $c_1$, and are left for $c_2$ and $c_3$.
+# width should stay out of $c_1$, and be left for $c_2$ and $c_3$.
 
 
 # %%
@@ -915,7 +920,8 @@ class Pairs(keras.Model):
 
 
 # %% [markdown]
-# Its batches hold 256 pairs: the table has 100 cells, and 64 pairs are few to fill it.
+# Its batches hold 256 pairs: the table has 100 cells, and 64 pairs, as in the game, are few to fill it. `fit`
+# takes the first part of a batch as the input, so `map` puts each pair into a tuple of its own.
 
 # %%
 PAIR_STEPS = budget.pick(smoke=2, cpu=1500)
@@ -1043,19 +1049,20 @@ for name, rows in seeds.items():
 
 # %% [markdown]
 # **Look at** the lines. The agreement is higher with pairs from every seed, the worst with pairs is above the
-# best without, and what $Q$ reads of real digits rises even more. The third panel is another matter: the
-# distance to real digits becomes larger from some seeds and smaller from others. With pairs it goes with the
-# agreement (last line): the more digits have a category of their own, the smaller it is. A digit that no
-# category stands for is hardly drawn any more, while a category that mixes two digits draws both. So the
-# judge is surer of the images with pairs, and still the set of images may be worse.
+# best without, and so is what $Q$ reads of real digits. The third panel is another matter: the distance to
+# real digits becomes larger from some seeds and smaller from others. With pairs it goes with the agreement
+# (last line): the more digits have a category of their own, the smaller it is. A guess at the reason: with
+# sharp categories, a digit that no category stands for is drawn too rarely, while a category that mixes two
+# digits draws both. In any case the judge is surer of the images with pairs, and still the set of images may
+# be worse.
 
 # %% [markdown]
 # ## 6. Reading real digits
 #
-# No label has been used so far. Chen et al. judge their $c_1$ on *real* digits: does $Q$, which the game has
-# taught to read generated images, sort them into the ten classes? With the paper's objective $Q$ has never
-# been asked about a real digit (only the trunk has seen some, for $D$); with pairs it has learned from the
-# training digits and their copies. The test digits are new to both.
+# No label has been used to train so far. Chen et al. judge their $c_1$ on *real* digits: does $Q$, which the
+# game has taught to read generated images, sort them into the ten classes? With the paper's objective $Q$ has
+# never been asked about a real digit (only the trunk has seen some, for $D$); with pairs it has learned from
+# the training digits and their copies. The test digits are new to both.
 #
 # To call the categories by names we need labels. Ten must do: for each category show a person the **one
 # image of a pool that fits it best**, and take its label as the name. If two categories get the same name,
@@ -1138,13 +1145,17 @@ plots.show(
 # %% [markdown]
 # **Look at** the two lists, then at the table. With the paper's objective $Q$ reads about as many real digits
 # as k-means, which needs no network: this run a little more, the five shorter ones on average less. Pairs
-# alone read more. And the game on top of the pairs helps once more, from every seed, although in it $Q$
-# learns its code from *generated* images: so InfoGAN adds something to the pairs. (The comparison with
-# k-means is not quite fair: the pairs know how digits may be moved, and k-means does not.)
+# alone read more. After the game on top of the pairs the ten labels read still more, from every seed. In the
+# game $Q$ learns its code from *generated* images; but the term of the pairs goes on as well. Is it only the
+# further training with pairs? We tried that once, outside this notebook (seed 1, as many more steps with
+# pairs alone): it did not help. So InfoGAN seems to add something. Look at what: by the best matching the two
+# are nearly equal in this run. The groups are hardly better, but the image that fits a category best names it
+# better. (The comparison with k-means is not quite fair: the pairs know how digits may be moved, and k-means
+# does not.)
 #
 # With ten labels two categories may get the same name, which the matching forbids; so the first column can be
-# above the second. In the table one class is never read, because no category is named after it: the 5. Nearly
-# all of its images are read as 8. The other errors are few.
+# above the second. In the table one class is never read, because no category is named after it: the 5. Most
+# of its images are read as 8. The other errors are few.
 #
 # **Turned round: the code of an encoder as the input of a generator.** $Q$ maps an image to a code, so it is
 # an *encoder*, and $G$ a decoder. The slides remark that the latent variables of an encoder can also be the
@@ -1205,8 +1216,8 @@ assert np.allclose(measured["slant"], [0, 0.5, 0], atol=0.03)
 assert np.isclose(measured["stroke width"][2] / measured["stroke width"][0], 2, atol=0.25)
 
 # %% [markdown]
-# Now the correlation of $c_2$ and $c_3$ with these. A 1 is always narrower than a 0, whatever the code; so we
-# measure *within the classes*, as the deviation of an image from the mean of its class.
+# Now the correlation of $c_2$ and $c_3$ with these. Most 1s are narrower than most 0s, whatever the code; so
+# we measure *within the classes*, as the deviation of an image from the mean of its class.
 
 
 # %%
@@ -1252,9 +1263,9 @@ for name, rows in seeds.items():
 #
 # In the second list, with pairs, one of the codes goes with the slant from every seed; with the width clearly
 # from two seeds of five. With the paper's objective the slant comes from three (0.3 and more). And look at
-# the regular GAN: its $c_2$ moves the slant as well! Two inputs that are louder than the others are used for
-# something that changes the image much, with or without the information. What the objective adds is that $Q$
-# can read them. A correlation alone does not show that InfoGAN has done its work.
+# the regular GAN: its $c_2$ moves the slant as well! Without any information in its objective it has found a
+# use for an input that is louder than the others. What the objective adds is a $Q$ that reads the code. A
+# correlation alone does not show that InfoGAN has done its work.
 #
 # A correlation is one number. Better to move the code and look: 300 images, everything fixed but $c_2$ or
 # $c_3$, which goes from $-2$ to $2$.
@@ -1297,9 +1308,11 @@ plots.show(
 # %% [markdown]
 # **Look at** the shaded range of the curves first, each against the width of its band, then at (c) and (d).
 # Both codes lean the digits, and the width falls with one and rises with the other, as the correlations say.
-# Outside the range a curve can level off or turn round: nothing has told the generator what to do there. In
-# (a), with pairs, nearly every column shows one digit. Two columns show a 1, an upright and a slanted one:
-# the pairs did not keep the slant out of $c_1$ everywhere. And one column goes between 5 and 8.
+# But look at the strokes: they are thinnest near 0 and thicker on both sides, with both codes. A correlation
+# is nearly blind for such a curve, as for $Y = X^2$ in section 1. Outside the range a curve can level off:
+# nothing has told the generator what to do there. In (a), with pairs, nearly every column shows one digit.
+# Two columns show a 1, an upright and a slanted one: the pairs did not keep the slant out of $c_1$
+# everywhere. And one column goes between 5 and 8.
 
 # %% [markdown]
 # ## 8. The yardstick
@@ -1307,8 +1320,8 @@ plots.show(
 # How good are the digits themselves? The measures of lesson 11, with the same judge and the same real digits:
 # the share of samples of which the judge is sure, the share of the digit that is seen least, the Fréchet
 # distance to real digits, mean and standard deviation over five draws, and the seconds of training where they
-# were measured here. *GAN of lesson 11* was trained longer, and with another penalty; *regular GAN* is the
-# fair comparison.
+# were measured here. *GAN of lesson 11* was trained longer, with the gradient penalty in place of labels of
+# 0.9, and its batch normalisation has fresh statistics; *regular GAN* is the fair comparison.
 
 
 # %%
@@ -1334,11 +1347,11 @@ runtime.result("frechet_infogan_paper", rows["InfoGAN"].frechet)
 runtime.result("frechet_infogan", rows["InfoGAN + pairs"].frechet)
 
 # %% [markdown]
-# **Look at** the last three rows, which had the same number of steps. InfoGAN is better than the regular GAN
-# in every column: the information did not cost quality here. With pairs the judge is as sure as of real
-# digits, and the rarest digit is rarer and the distance no smaller than without: the digits are clear, but
-# one of them shares a category with another. One number would have told only half of it. The GAN of lesson 11
-# is nearer to real digits than all three.
+# **Look at** the last three rows, which had the same number of steps of the game, one training each. By all
+# three measures InfoGAN is better than the regular GAN: the information did not cost quality here. With pairs
+# the judge is as sure as of real digits, and the rarest digit is rarer and the distance no smaller than
+# without: the digits are clear, but one of them shares a category with another. One number would have told
+# only half of it. The GAN of lesson 11 is nearer to real digits than all three.
 
 # %% [markdown]
 # ## 9. Play with the code
@@ -1399,7 +1412,8 @@ widgets.sliders(
 #   much the code says, not what it says.
 # - From five seeds (2,000 steps) $c_1$ agreed with the digit in 0.39 to 0.52 of the images with the paper's
 #   objective, and in 0.71 to 0.94 with pairs of moved copies. With ten labels $Q$ read 0.39 to 0.49 and 0.82
-#   to 0.90 of the real test digits, k-means about 0.5. The Fréchet distance did not become better with pairs.
+#   to 0.90 of the real test digits, k-means about 0.5. The Fréchet distance became smaller from two seeds and
+#   larger from three.
 # - The agreement with classes needs the best matching; what a continuous code does is a correlation, or
 #   better a curve. $Q$ can be compared with k-means by the same number of labels.
 #

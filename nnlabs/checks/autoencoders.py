@@ -448,7 +448,7 @@ def _labelled(seed):
 
 @exercise(
     cases=[
-        (_luck, tuple(range(12)), *_labelled(27)),
+        (_luck, tuple(range(16)), *_labelled(399)),  # here other ways to choose end elsewhere
         (_luck, [5, 3, 1], *_labelled(1)),
     ],
     mistakes={
@@ -463,7 +463,7 @@ def _labelled(seed):
         ),
         "the cross-validation sees labelled images only.": "model, x, y, cv -> model, x_test, y_test, cv",
         "the highest accuracy is wanted, not the lowest.": "argmax -> argmin",
-        "five folds, cv=5.": "cv=5 -> cv=3",
+        "five folds, cv=5.": "cv=5 -> cv=10",
         "the best of five folds is luck; take their mean.": ".mean() -> .max()",
         "train on the labelled images, not on the test set.": "n).fit(x, y) -> n).fit(x_test, y_test)",
         "the labelled images are known; score the test set.": "score(x_test, y_test) -> score(x, y)",

@@ -131,7 +131,7 @@ def _numbers(seed, n):
 
 @exercise(
     cases=[
-        (np.array([4.0, 0.0, 1.0]), np.array([3.0, -7.0, 2.0])),
+        (np.array([0.0, 4.0, 1.0]), np.array([3.0, -7.0, 2.0])),
         _numbers(4, 9),
         (np.array([1.0, 2.0]), np.array([2.0, 0.0])),  # a pair of equal numbers
         (np.array([2.0]), np.array([-1.0])),
@@ -140,6 +140,7 @@ def _numbers(seed, n):
     mistakes={
         "the largest belongs to the largest: the data is not sorted.": "np.sort(x) -> x",
         "the largest belongs to the largest: the fakes are not sorted.": "np.argsort(fake) -> np.arange(n)",
+        "pair them in order: nothing is sorted.": ["np.sort(x) -> x", "np.argsort(fake) -> np.arange(n)"],
         "several fakes share one nearest number of the data here; each has its own.": (
             "np.sort(x) -> x[np.abs(fake[order][:, None] - x).argmin(axis=1)]"
         ),
@@ -226,10 +227,10 @@ def _quadratic(seed, m, d, gamma):
         "A need not be symmetric: its transpose counts as well.": "A + A.T -> 2 * A.T",
         "this is right for a symmetric A only, and A need not be symmetric.": [
             "A + A.T -> 2 * A",
-            "g.T @ x + x.T @ g -> 2 * g.T @ x",
+            "g.T @ x + x.T @ g -> 2 * x.T @ g",
         ],
-        "x stands twice in x'Ax, so its slope has two terms.": "A + A.T -> A",
-        "x stands twice in x'Ax; which term of its slope is missing?": "A + A.T -> A.T",
+        "x'Ax has x twice: its slope has two terms.": ["A + A.T -> A", "g.T @ x + x.T @ g -> x.T @ g"],
+        "x'Ax has x twice: which slope is missing?": ["A + A.T -> A.T", "g.T @ x + x.T @ g -> g.T @ x"],
         "the slope of b'x is missing.": "(A + A.T) + b -> (A + A.T)",
         "this penalises the logits; R1 penalises their slopes by x.": (
             "np.sum(g**2, axis=1) -> (np.sum(x @ A * x, axis=1) + x @ b) ** 2"
@@ -316,6 +317,7 @@ def _compiled(function, *arguments):
     """Call ``function`` as tf.function compiles it; tell a failure as a wrong answer."""
     import tensorflow as tf
 
+    tf.get_logger().setLevel("ERROR")  # it would warn that each answer is compiled
     try:
         return tf.function(function, autograph=False)(*arguments)
     except Exception as error:
@@ -344,7 +346,7 @@ _BEFORE = [f"{_G_LOSS} -> ", f"{_D_TURN} -> {_G_LOSS}{_D_TURN}"]
         ),
         "G moves first here; in the algorithm D does.": [
             f"{_D_TURN} -> ",
-            f"return d_ -> {_D_TURN}return d_",
+            f"return d_loss, -> {_D_TURN}return d_loss,",
         ],
         "G is judged by D before D's update; compute fakes, loss and gradient after it.": _BEFORE,
         "this is still the faulty step; begin with D: whose logits come first?": [
@@ -352,10 +354,7 @@ _BEFORE = [f"{_G_LOSS} -> ", f"{_D_TURN} -> {_G_LOSS}{_D_TURN}"]
             "generator(z_g -> generator(z_d",
             *_BEFORE,
         ],
-        "G's turn comes after D's update, and it has its own noise.": [
-            "generator(z_g -> generator(z_d",
-            *_BEFORE,
-        ],
+        "G's turn is after D's update, with its own noise.": ["generator(z_g -> generator(z_d", *_BEFORE],
         "G uses the noise of D's step; it has its own, z_g.": "generator(z_g -> generator(z_d",
         "D uses z_g; its noise is z_d.": "generator(z_d -> generator(z_g",
         "the two noises are exchanged: D's is z_d, G's is z_g.": "x, z_d, z_g -> x, z_g, z_d",
@@ -444,6 +443,7 @@ def _one_compiled_step(attempt):
         ),
         "numbers that are set to 0 pile up there; draw them again.": "rng.normal(size=far.sum()) -> 0",
         "a number that is drawn again can be too large again.": "while -> if",
+        "each gets a number of its own: how many are needed?": "rng.normal(size=far.sum()) -> rng.normal()",
         "large negative numbers are drawn again, too.": "np.abs(z) > limit -> z > limit",
         "these are uniform numbers; normal ones lie more often near 0.": (
             "= rng.normal(size=(n, d)) -> = rng.uniform(-limit, limit, size=(n, d))"

@@ -208,21 +208,20 @@ _SIGN, _AXIS, _MEAN = (
 
 
 @exercise(
-    cases=[_game(2, 3, 0.5, seed=9), _game(6, 8, 2.0, seed=10)],
+    cases=[_game(2, 3, 0.4, seed=9), _game(6, 8, 2.0, seed=10)],
     mistakes={
         "this is the faulty version still: three faults are in it.": [_SIGN, _AXIS, _MEAN],
         "one fault is left: whose side is Q on? It learns in the same step as D, not the same thing.": _SIGN,
         "one fault is left: over which axis do the probabilities of one image sum to 1?": _AXIS,
         "one fault is left: the cross-entropy of an image is a sum over its categories.": _MEAN,
-        "two faults are left: one in the softmax, one in the way the cross-entropy is summed.": [
-            _AXIS,
-            _MEAN,
-        ],
+        "two faults are left: the softmax, and how the cross-entropy is summed.": [_AXIS, _MEAN],
         "two faults are left: one in the softmax, one in what D and Q together make small.": [_SIGN, _AXIS],
-        "two faults are left: one in how the cross-entropy is summed, one in D's and Q's loss.": [
-            _SIGN,
-            _MEAN,
-        ],
+        "two faults are left: how the cross-entropy is summed, and D's and Q's loss.": [_SIGN, _MEAN],
+        "a mean over the images is asked for, not their sum.": "ops.mean(ops.sum(c1 -> ops.sum(ops.sum(c1",
+        "Q gives logits, no probabilities: from_logits.": (
+            "-ops.mean(ops.sum(c1 * ops.log_softmax(logits, axis=-1), axis=-1)) -> "
+            "ops.mean(ops.categorical_crossentropy(c1, logits))"
+        ),
         "G minimises, and it wants Q to be right.": "g_loss + -> g_loss -",
         "G wants Q to be right, too: its loss lacks the second part.": "g_loss + weight * surprise -> g_loss",
         "Q learns in the first of both losses: where is its part?": "d_loss + weight * surprise, -> d_loss,",

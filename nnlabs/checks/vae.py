@@ -42,6 +42,10 @@ def _numbers(*shapes, seed, dtype="float64"):
         "where is the logarithm of the prior's variance?": "+ prior_log_var - log_var -> - log_var",
         "where is the logarithm of q's own variance?": "- log_var - 1 -> - 1",
         "look at the signs of the two logarithms.": "prior_log_var - log_var -> log_var - prior_log_var",
+        "this is the lecture's divergence, from N(0, I): where are nu and tau?": [
+            "mu - prior_mu -> mu",
+            " / np.exp(prior_log_var) + prior_log_var -> ",
+        ],
         "this is the divergence from N(0, I): where is the prior's variance?": (
             " / np.exp(prior_log_var) + prior_log_var -> "
         ),
@@ -86,22 +90,14 @@ def kl_diagonal(mu, log_var, prior_mu, prior_log_var):
         _numbers((1, 4), (1, 4), seed=5),
     ],
     mistakes={
-        "this b is best for a Gaussian: which derivative is 0 here?": (
-            "np.mean(error) -> np.sqrt(np.mean(error**2))"
-        ),
+        "this b is best for a Gaussian: which derivative is 0 here?": "(error) -> (error**2) ** 0.5",
         "this b is the mean square: which derivative is 0 here?": "np.mean(error) -> np.mean(error**2)",
         "this is the sum of all distances: the term with log b is there once for each number.": (
             "np.mean(error) -> np.sum(error)"
         ),
-        "the median is the best place of a Laplace density, not its best width.": (
-            "np.mean(error) -> np.median(error)"
-        ),
-        "the 2 of 2b is a constant: it changes the value, not the place of the maximum.": (
-            "np.mean(error) -> 2 * np.mean(error)"
-        ),
-        "one b for all numbers is wanted, this is one for each pixel.": (
-            "np.mean(error) -> np.mean(error, axis=0)"
-        ),
+        "the median is the best place of a Laplace density, not its width.": "mean(error) -> median(error)",
+        "the 2 of 2b is a constant: it changes the value, not the place of the maximum.": "b = -> b = 2 *",
+        "one b for all numbers is wanted, this is one for each pixel.": "(error) -> (error, axis=0)",
         "distances have no sign: where is the absolute value?": "np.abs(x - mean) -> (x - mean)",
         "this is the loss, minus the log-likelihood.": "-np.sum -> np.sum",
         "the factor 1/(2b) is missing: what is its logarithm?": " + np.log(2 * b), axis -> , axis",
@@ -152,9 +148,11 @@ _MODEL = np.array([4, 2, 0]), np.array([[1, 0], [2, 3], [1, 1]]), np.array([1, 3
         _linear_gaussian(seed=9, d=3, k=3),
     ],
     mistakes={
-        "both signs are reversed: these are the slopes of the loss.": (
-            "return by_mu, by_log_var -> return -by_mu, -by_log_var"
-        ),
+        "both signs are reversed: these are slopes of the loss.": "by_mu, by_log_var -> -by_mu, -by_log_var",
+        "the divergence depends on mu and on log_var: it is missing in both.": [
+            " / s**2 - mu -> / s**2",
+            "0.5 - 0.5 * variance * (1 + spread) -> -0.5 * variance * spread",
+        ],
         "the slope by mu comes first.": "return by_mu, by_log_var -> return by_log_var, by_mu",
         "by mu: the divergence depends on mu, too.": " / s**2 - mu -> / s**2",
         "by mu: look at the sign of the divergence's part.": " / s**2 - mu -> / s**2 + mu",
@@ -458,6 +456,9 @@ _is_a_pair(best_prior, best_prior.cases[1])
             "np.sin((1 - t) * angle) -> (1 - np.sin(t * angle))"
         ),
         "look at the share of z_a.": "np.sin((1 - t) * angle) -> np.cos(t * angle)",
+        "the lengths serve the cosine only: the path begins at z_a itself.": (
+            "t = -> z_a, z_b = (z / np.linalg.norm(z) for z in (z_a, z_b))\n    t ="
+        ),
         "the codes have lengths of their own: the path need not have length 1.": (
             "return path -> return path / np.linalg.norm(path, axis=1, keepdims=True)"
         ),
