@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,13 @@ def check_data() -> Finding:
     return False, f"{'; '.join(wrong[:3])}{more}; restore them: git checkout -- data, or reinstall nnlabs"
 
 
+def check_browser() -> Finding:
+    """Tell whether the tests in a browser can run; nothing else needs one that is found here."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    return True, found or "no Chromium found; only tests need it (Debian: apt install chromium)"
+
+
 def check_links() -> Finding:
     """Check whether the links of the notebooks lead to a repository that is there."""
     project = Path(nnlabs.__file__).parents[1] / "pyproject.toml"
@@ -92,6 +100,7 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "Jupyter": check_jupyter,
     "data": check_data,
     "links": check_links,
+    "browser": check_browser,
 }
 
 

@@ -50,7 +50,8 @@ from nnlabs.checks.timing import Limit, TimeLimitError, time_limit
 
 PRINTED_LINES = 20  # of what the student's code prints during a check
 ERRORS = {  # what Python or Keras says → what a student can do
-    "matmul|broadcast": "write down the shapes of both sides",
+    "matmul|broadcast|Incompatible shapes": "write down the shapes of both sides",
+    "has no attribute 'T'": "a Keras variable has no .T: ops.transpose.",
     "No gradients provided": "is the loss computed inside the tape's with block?",
     "[Ss]ymbolic": "inside a model use keras.ops, not NumPy, float() or len().",
     "None values not supp": "in a model the number of images is unknown: ops.mean, or ops.shape(x).",

@@ -41,7 +41,7 @@ def make_tests(module, answers):
         line = exercise.diagnose(exercise.mistaken(hint))
         assert line, "this edit changes the result of no case and no property"
         assert hint in line, line
-        broken = re.search("NameError|SyntaxError|positional argument|keyword argument", line)
+        broken = re.search("NameError|UnboundLocal|SyntaxError|positional argument|keyword argument", line)
         assert not broken, f"the edit itself breaks: {line}"
 
     @each(["attempt", "hint"], {name: given.wrong for name, given in answers.items()})

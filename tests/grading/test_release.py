@@ -75,11 +75,17 @@ def test_what_cannot_be_done_is_told_in_one_line(monkeypatch, capsys):
     assert re.match("The release cannot be written to .*: Read-only", cannot)
 
 
-def test_a_released_lab_works_offline_in_an_empty_folder_and_is_checked_there(archive, tmp_path):
-    """Unpack the zip, answer some exercises, run its own check.py; nothing of the course is near."""
+@pytest.mark.parametrize("system", ["offline", "windows"])
+def test_a_released_lab_works_in_a_folder_of_its_own_and_is_checked_there(archive, tmp_path, system):
+    """Unpack the zip, answer some exercises, run its own check.py; nothing of the course is near.
+
+    Once without a network; once without what Windows lacks, with its line ends, on its console, and in a
+    folder with a name of many characters.
+    """
+    place = tmp_path / {"offline": "x", "windows": "Übung ß (1) " + "a" * 100}[system]
     with zipfile.ZipFile(archive) as opened:
-        opened.extractall(tmp_path)
-    path = tmp_path / LAB.name / f"{LAB.name}.ipynb"
+        opened.extractall(place)
+    path = place / LAB.name / f"{LAB.name}.ipynb"
     points = json.loads((path.parent / "lab.json").read_text(encoding="utf-8"))
     notebook = nbformat.read(path, as_version=4)
     # No figures: they take most of the time.
@@ -92,12 +98,15 @@ def test_a_released_lab_works_offline_in_an_empty_folder_and_is_checked_there(ar
     for cell in notebook.cells:
         cell.source = answers.get(handin.grade_id(cell), cell.source)
     nbformat.write(notebook, path)
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests" / system)}
+    encoding = {"offline": "utf-8", "windows": "cp1252"}[system]
+    environment["PYTHONIOENCODING"] = encoding
+    if system == "windows":
+        for file in path.parent.rglob("*.*"):
+            if file.suffix in (".ipynb", ".json", ".py", ".txt"):
+                file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     found = subprocess.run(
-        [sys.executable, "check.py"],
-        cwd=path.parent,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "tests" / "offline")},
-        capture_output=True,
-        text=True,
+        [sys.executable, "check.py"], cwd=path.parent, env=environment, capture_output=True, encoding=encoding
     )
     lines = {line.split()[0]: line for line in found.stdout.splitlines() if line.startswith("  ")}
     assert found.returncode == 1

@@ -107,6 +107,43 @@ def test_scenes_are_repeatable_and_of_their_split(monkeypatch):
     assert np.array_equal(data.scenes(20, clutter=True, seed=1, test=True, most=1).images, test.images)
 
 
+def test_letters_are_drawn_as_the_digits_are_and_none_comes_twice():
+    letters = data.letters()
+    assert (letters.images.shape, letters.images.dtype) == ((331, 12, 28, 28), np.uint8)
+    counts = dict(zip(*np.unique(letters.alphabets, return_counts=True), strict=True))
+    assert counts == {
+        "Latin": 52,
+        "Greek": 41,
+        "Cyrillic": 45,
+        "Phonetic": 92,
+        "Armenian": 68,
+        "Georgian": 33,
+    }
+    assert len(set(letters.names)) == len(letters.names)
+    rows, columns = letters.images.any(axis=3), letters.images.any(axis=2)
+    assert np.maximum(rows.sum(axis=2), columns.sum(axis=2)).max() == 20
+    greek, *_ = some = data.letters("Georgian", "Greek")
+    assert ("".join(some.names[:3]), some.alphabets[-1]) == ("ΓΔΘ", "Georgian")
+    assert np.array_equal(greek, letters.images[np.isin(letters.alphabets, ["Greek", "Georgian"])])
+    with pytest.raises(ValueError, match=r"are Latin, .*, Georgian; found Hebrew"):
+        data.letters("Hebrew")
+
+
+def test_sunspots_and_novels_are_what_they_document():
+    years, numbers = data.sunspots()
+    assert np.array_equal(years, np.arange(1700, 2009))
+    assert (numbers.dtype, numbers.min(), years[numbers.argmax()]) == (np.float64, 0, 1957)
+    for name, chapters, first in [
+        ("pride_and_prejudice", 61, "It is a truth"),
+        ("persuasion", 24, "Sir Walter"),
+    ]:
+        novel = data.novel(name)
+        assert len(novel) == chapters
+        assert novel[0].startswith(first)
+        assert not re.search(r"Chapter \d|[_*]|  |\n\n", "\n".join(novel))
+        assert all(chapter == chapter.strip() and len(chapter) > 3000 for chapter in novel)
+
+
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """A copy of data/ which may be damaged; its folder stands for a checkout."""
@@ -181,8 +218,8 @@ def test_the_readme_agrees_with_the_checksums():
     assert table == {name: digest for name, digest in sums.items() if name not in photos}
     assert f"`photos/*/*/*.jpg`, {len(photos)} files" in text
     licences = set(re.findall(r"^\| `.*?\| ([A-Za-z0-9.-]+) \| [`i]", text, flags=re.MULTILINE))
-    assert licences <= {file.stem for file in (ROOT / "LICENSES").glob("*.txt")}
-    assert len(licences) == 5
+    assert licences - {"public-domain"} <= {file.stem for file in (ROOT / "LICENSES").glob("*.txt")}
+    assert len(licences) == 7
 
 
 def save(path: Path, color: tuple, count: int, suffix: str = "png", size: tuple[int, int] = (40, 30)) -> None:

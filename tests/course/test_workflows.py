@@ -1,0 +1,31 @@
+"""The workflows and forms for GitHub: they have its form, and name what is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FORMS = {"workflows": "vendor.github-workflows", "ISSUE_TEMPLATE": "vendor.github-issue-forms"}
+
+
+@pytest.mark.parametrize(("folder", "schema"), FORMS.items())
+def test_they_have_githubs_form(folder, schema):
+    pytest.importorskip("check_jsonschema", reason="comes with pip install -r requirements/dev.txt")
+    files = sorted((ROOT / ".github" / folder).glob("*.yml"))
+    assert files
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_their_targets_and_folders_are_there():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for text in texts:
+        for target in re.findall(r"(?:make |target: )([a-z-]+)", text):
+            assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+        for folders in re.findall(r"-m pytest (?:-n 2 --dist loadfile )?([\w/ ]+)", text):
+            assert [name for name in folders.split() if not (ROOT / name).is_dir()] == []
