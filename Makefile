@@ -22,8 +22,8 @@ define venv
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help lab check progress test test-full test-oldest test-colab test-site notebooks solution results release \
-  grade site publish doctor lock clean
+.PHONY: help lab check progress test test-full test-oldest test-colab test-site test-hub notebooks solution results \
+  release grade site publish doctor lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ test-colab: .venv-colab/dev ## The tests with Google Colab's versions
 test-site: site ## Build the site, and look at every page of it in a Chromium
 	$(BIN)/python -m pytest -p no:xdist tests/site
 
+test-hub: .venv-hub/hub ## The course on a JupyterHub of this machine: pull, work, hand in, collect (needs npm)
+	.venv-hub/bin/python -m pytest -o addopts= -p no:cacheprovider tests/hub
+
 notebooks: .venv/dev ## Build the notebooks from lessons/, executing what changed
 	$(BIN)/python -m tools.build
 
@@ -84,13 +87,14 @@ lock: .venv/dev ## Resolve the newest allowed versions into requirements/lock.tx
 	  --upgrade --quiet --no-annotate --no-header --no-emit-index-url --no-emit-find-links -o requirements/lock.txt
 
 clean: ## Remove the environments and everything that is rebuilt; notebooks and grades stay
-	rm -rf .venv .venv-oldest .venv-colab dist .ruff_cache
+	rm -rf .venv .venv-oldest .venv-colab .venv-hub dist .ruff_cache
 	[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name grading -exec rm -rf {} +
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/student: $(LOCKED)
 	$(call venv,$(PYTHON),.venv,PYTHON)
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@echo "Installing the course into .venv: 2 GB, once, a few minutes."
+	$(BIN)/python -m pip install -r requirements.txt
 	@touch $@
 
 .venv/dev: $(LOCKED)
@@ -108,7 +112,13 @@ clean: ## Remove the environments and everything that is rebuilt; notebooks and 
 	.venv-oldest/bin/python -m pip install --quiet -c requirements/oldest.txt -e ".[lab,dev]"
 	@touch $@
 
+.venv-hub/hub: $(LOCKED)
+	$(call venv,$(PYTHON),.venv-hub,PYTHON)
+	.venv-hub/bin/python -m pip install --quiet -r requirements/hub.txt
+	npm install --silent --no-fund --no-audit --prefix .venv-hub configurable-http-proxy@5
+	@touch $@
+
 .venv-colab/dev: $(LOCKED)
 	$(call venv,$(PYTHON_COLAB),.venv-colab,PYTHON_COLAB)
-	.venv-colab/bin/python -m pip install --quiet -r requirements/colab.txt -e . nbval hatchling pytest-xdist
+	.venv-colab/bin/python -m pip install --quiet -r requirements/colab.txt -e . nbval hatchling playwright pytest-xdist
 	@touch $@

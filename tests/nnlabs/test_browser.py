@@ -25,7 +25,12 @@ if CHROMIUM is None:
 ROOT = Path(__file__).parents[2]
 CLASSIC = notebook.__version__.startswith("6.")  # as in Colab
 PAGES = {"Notebook": "notebooks"} if CLASSIC else {"JupyterLab": "lab/tree", "Notebook": "notebooks"}
-needs_jupyterlab = pytest.mark.skipif(CLASSIC, reason="needs JupyterLab")
+PAGE = next(iter(PAGES.values()))
+CELL, EDITOR, OUTPUT, ERROR = (
+    (".code_cell", ".CodeMirror-code", ".output_area", ".output_error")
+    if CLASSIC
+    else (".jp-CodeCell", ".cm-content", ".jp-OutputArea-output", "[data-mime-type$='jupyter.error']")
+)
 PATIENCE = 90  # seconds: a busy machine may take long, and nothing here waits for what does not come
 playwright.expect.set_options(timeout=1000 * PATIENCE)
 
@@ -96,19 +101,21 @@ def page():
 
 def idle(page):
     """Wait until the kernel is there: what is run before is lost."""
-    page.get_by_text(re.compile(r"\| Idle")).wait_for()
+    if CLASSIC:
+        page.locator(".kernel_idle_icon").wait_for()
+    else:
+        page.get_by_text(re.compile(r"\| Idle")).wait_for()
 
 
-def run(page, code_cell):
+def run_first(page):
     idle(page)
-    code_cell.click()
+    page.locator(EDITOR).first.click()
     page.keyboard.press("Shift+Enter")
 
 
-@needs_jupyterlab
 def test_the_network_answers_to_the_mouse(page, home):
-    page.goto(f"{home[1]}/lab/tree/pad.ipynb?reset")
-    run(page, page.locator(".jp-Cell .cm-content").first)
+    page.goto(f"{home[1]}/{PAGE}/pad.ipynb?reset")
+    run_first(page)
     pad = page.locator("canvas[aria-label^='Drawing pad']")
     pad.wait_for()
     answer = page.locator("p[aria-live=polite]")
@@ -133,11 +140,10 @@ def test_the_network_answers_to_the_mouse(page, home):
     playwright.expect(answer).to_have_text(re.compile("answers"))
 
 
-@needs_jupyterlab
 def test_a_slider_follows_the_keyboard(page, home):
-    page.goto(f"{home[1]}/lab/tree/sliders.ipynb?reset")
-    run(page, page.locator(".jp-Cell .cm-content").first)
-    handle = page.get_by_role("slider").first
+    page.goto(f"{home[1]}/{PAGE}/sliders.ipynb?reset")
+    run_first(page)
+    handle = page.locator("[role=slider], .ui-slider-handle").first
     handle.focus()
     before = page.get_by_alt_text(re.compile("Picture for left")).get_attribute("alt")
     page.keyboard.press("ArrowRight")
@@ -173,35 +179,36 @@ STUDENTS = [  # lab, exercise, a mistake in it, the hint
 ]
 
 
-@needs_jupyterlab
 @pytest.mark.parametrize(("lab", "exercise", "mistake", "hint"), STUDENTS)
 def test_a_students_way_through_a_lab(page, home, lab, exercise, mistake, hint):
     path = home[0] / "labs" / f"{lab}.ipynb"
     solution = nbformat.read(ROOT / "solutions" / f"{lab}.ipynb", 4)
     right = next(cell.source for cell in solution.cells if cell.id == exercise)
-    page.goto(f"{home[1]}/lab/tree/labs/{lab}.ipynb?reset")
+    page.goto(f"{home[1]}/{PAGE}/labs/{lab}.ipynb?reset")
     idle(page)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    menu = ("#celllink", "#run_all_cells") if CLASSIC else ("text='Run'", "text='Run All Cells'")
+    for entry in menu:
+        page.locator(entry).first.click()
     playwright.expect(page.get_by_text(re.compile(r"\] 0 of \d exercises passed")).last).to_be_visible()
-    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    assert page.locator(ERROR).count() == 0
 
-    cell = page.locator(".jp-CodeCell", has=page.locator(".cm-line", has_text=f"def {exercise}("))
+    cell = page.locator(CELL, has=page.locator(EDITOR, has_text=f"def {exercise}("))
     for answer, told in ((right.replace(*mistake), hint), (right, f"{exercise}: passed.")):
-        cell.locator(".cm-content").first.click()
+        cell.locator(EDITOR).first.click()
         page.keyboard.press("Control+a")
         page.keyboard.insert_text(answer)
         page.keyboard.press("Shift+Enter")  # the cell, then its check
         page.keyboard.press("Shift+Enter")
-        playwright.expect(page.locator(".jp-OutputArea-output", has_text=told).first).to_be_visible()
+        playwright.expect(page.locator(OUTPUT, has_text=told).first).to_be_visible()
     assert f"{lab[3:]}.{exercise}" in (path.parent / "progress.txt").read_text()
 
     page.keyboard.press("Control+s")
-    page.get_by_text("Validate", exact=True).click()
-    dialog = page.get_by_role("dialog")
-    playwright.expect(dialog).to_contain_text("not done yet")
-    assert f"{exercise}: " not in dialog.inner_text()
-    page.keyboard.press("Escape")
+    if not CLASSIC:  # Colab's packages have no nbgrader
+        page.get_by_text("Validate", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        playwright.expect(dialog).to_contain_text("not done yet")
+        assert f"{exercise}: " not in dialog.inner_text()
+        page.keyboard.press("Escape")
     told = subprocess.run(
         [sys.executable, "-m", "grading.handin", path], cwd=ROOT, capture_output=True, text=True
     )
