@@ -1,4 +1,7 @@
-"""Build the site from the executed notebooks: ``python -m tools.site`` writes build/site.
+"""Build the site from the executed notebooks.
+
+    python -m tools.site              write build/site
+    python -m tools.site --overview   draw site/overview.png, the picture of README.md, from the lectures
 
 Nothing is executed: the pages show the outputs that are stored. MathJax comes with the site, so that no
 page asks another machine for anything.
@@ -6,6 +9,8 @@ page asks another machine for anything.
 
 from __future__ import annotations
 
+import argparse
+import io
 import json
 import re
 import shutil
@@ -17,6 +22,7 @@ from pathlib import Path
 import nbformat
 import pooch
 from nbformat import NotebookNode
+from PIL import Image, ImageOps
 
 from nnlabs.doctor import PLACEHOLDER
 from tools import course
@@ -30,9 +36,11 @@ MATHJAX_SHA256 = "1b9c0a1c44df864e915690558e72adb9cc5203360daefd385084ced3b6c64c
 FIGURE = re.compile(r'<img alt="([^"]*)" [^>]*src="data:image/png;base64,([^"]*)">')
 # The figure of each lecture that stands for it on the home page, counted from 0.
 PICTURES = {
-    "01": 14, "02": 3, "03": 3, "04": 3, "05": 5, "06": 10, "07": 11, "08": 8,
-    "09": 7, "10": 11, "11": 10, "12": 3, "13": 5, "14": 7, "15": 10,
+    "01": 14, "02": 3, "03": 3, "04": 3, "05": 5, "06": 10, "07": 11, "08": 7,
+    "09": 7, "10": 11, "11": 10, "12": 3, "13": 5, "14": 7, "15": 5,
 }  # fmt: skip
+OVERVIEW = ("01", "02", "04", "05", "07", "10", "11", "14", "15")
+TILE = (320, 190)  # pixels
 CARD = """\
 :::{{grid-item-card}} {number} {title}
 :img-top: pictures/{number}.png
@@ -94,9 +102,7 @@ def mathjax() -> Path:
 
 def write_home(lessons: list[Lesson]) -> None:
     """Write the home page: where to start, and a card with a picture for each lesson."""
-    rows = dict(
-        re.findall(r"^\| (\d\d) \| \[[^|]*\| ([^|]*) \|", read("README.md"), flags=re.MULTILINE)
-    )
+    rows = dict(re.findall(r"^\| (\d\d) \| \[[^|]*\| ([^|]*) \|", read("README.md"), flags=re.MULTILINE))
     (SOURCE / "pictures").mkdir()
     cards = []
     for lesson in lessons:
@@ -120,6 +126,19 @@ def write_home(lessons: list[Lesson]) -> None:
     for name, text in parts.items():
         page = page.replace(f"{{{name}}}", text)
     (SOURCE / "index.md").write_text(page, encoding="utf-8")
+
+
+def overview() -> None:
+    """Draw nine lectures' pictures side by side."""
+    canvas = Image.new("RGB", (3 * (TILE[0] + 10), 3 * (TILE[1] + 10)), "white")
+    for i, number in enumerate(OVERVIEW):
+        notebook = course.read_notebook(course.find_lesson(number).notebook("notebooks"))
+        picture = Image.open(io.BytesIO(b64decode(figures(notebook)[PICTURES[number]][1]))).convert("RGB")
+        picture = ImageOps.contain(picture, TILE, Image.Resampling.LANCZOS)
+        row, column = divmod(i, 3)
+        left, top = column * (TILE[0] + 10) + 5, row * (TILE[1] + 10) + 5
+        canvas.paste(picture, (left + (TILE[0] - picture.width) // 2, top + (TILE[1] - picture.height) // 2))
+    canvas.quantize(64).save(HERE / "overview.png", optimize=True)
 
 
 def start(lesson: Lesson) -> str:
@@ -171,9 +190,15 @@ def read(name: str) -> str:
     return (course.ROOT / name).read_text(encoding="utf-8")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Build the site; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.site", description=__doc__.split("\n")[0])
+    parser.add_argument("--overview", action="store_true", help="draw site/overview.png")
+    options = parser.parse_args(arguments)
     try:
+        if options.overview:
+            overview()
+            return 0
         prepare()
     except CourseError as error:
         print(error, file=sys.stderr)
