@@ -304,6 +304,9 @@ SOURCES = {
     "vision_seeds": Source(
         "lesson 08, three seeds", [sys.executable, str(LESSONS / "08_vision_tasks" / "seeds.py")], build_seeds
     ),
+    "similarity_seeds": Source(
+        "lesson 14, two seeds", [sys.executable, str(LESSONS / "14_similarity" / "seeds.py")], build_seeds
+    ),
     "infogan_seeds": Source(
         "lesson 12, five seeds", [sys.executable, str(LESSONS / "12_infogan" / "seeds.py")], build_seeds
     ),

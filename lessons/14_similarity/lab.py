@@ -388,7 +388,7 @@ def learn(triplets, steps, seed):
 
 # %% [markdown]
 # For each loss three seeds, and of each network the mean distance of pairs of the *phonetic* letters, drawn
-# by your `pairs`. The margin is 0.2. **What do you expect:** which loss ends above its margin?
+# by your `pairs`. The margin is 0.2. **What do you expect:** which loss falls below its margin?
 
 
 # %%
