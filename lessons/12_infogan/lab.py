@@ -429,9 +429,10 @@ print(
 #
 # ### A finished generator, and a new $Q$
 #
-# The generator of the lecture (InfoGAN + pairs), with the weights that ship with the course. (They are of
-# another run: the categories stand in another order than in the lecture.) A row of its input is $z$, the
-# one-hot $c_1$, and $c_2, c_3$. Each column below has one category.
+# The generator of the lecture (InfoGAN + pairs), with the weights that ship with the course. They are of the
+# very run that the lecture shows as it is stored, so its categories stand in the same order. (A lecture that
+# you execute on another processor trains other weights.) A row of its input is $z$, the one-hot $c_1$, and
+# $c_2, c_3$. Each column below has one category.
 
 # %%
 NOISE = 16
@@ -560,9 +561,9 @@ for j, name in enumerate(("c2", "c3")):
 
 # %% [markdown]
 # **Look at** the two lines. The categories say most of what there is to say about the class, 2.1 of 2.3 nats.
-# $c_2$ and $c_3$ alone say next to nothing, and to somebody who knows $c_1$ a little more, clearly above
-# chance: our guess is that now and then they turn one digit of a mixed category into the other. Mostly they
-# change the form, as they should.
+# $c_2$ and $c_3$ say very little, alone and to somebody who knows $c_1$; but it is above chance, and of $c_2$
+# it is more: our guess is that now and then they turn one digit of a mixed category into the other. Mostly
+# they change the form, as they should.
 #
 # ## 7. A few labels
 #
@@ -738,8 +739,8 @@ runtime.result("lab_same_digit_written_anew", kept)
 
 # %% [markdown]
 # **Look at** one row after the other. The digit is mostly kept, and so is its slant, which is in the code;
-# with some $z$ a 3 becomes a 5, and in one row with $c_2$ alone. The hand is another one each time, since it
-# is in $z$. In the last five columns the writer leans.
+# with some $z$ an 8 becomes a 5, and in one row a 5 becomes an 8 with $c_2$ alone: one category holds both.
+# The hand is another one each time, since it is in $z$. In the last five columns the writer leans.
 
 # %% [markdown] question="information" points=4
 # **Question 9.**
