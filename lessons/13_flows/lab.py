@@ -15,9 +15,8 @@
 #
 # **You need:** [the lecture](../notebooks/13_flows.ipynb), determinants, paper and pencil. About four
 # hours. The letters are those of the [notation](../notebooks/01_neurons.ipynb#Notation) and of the lecture:
-# $z = f(x)$ leads from the data to the noise, and a layer returns the pair `(z, log_det)`, with one number
-# $\log
-# |\det \partial z / \partial x|$ for each row of `x`.
+# $z = f(x)$ leads from the data to the noise, and a layer returns the pair `(z, log_det)`, where `log_det`
+# has one number for each row of `x`: $\log |\det \partial z / \partial x|$.
 
 # %%
 from nnlabs import data, plots, runtime, training
@@ -273,10 +272,10 @@ plots.show(
 )
 
 # %% [markdown]
-# (The colours show the root of the density.) The volume at the centre is multiplied by $(1 +
-# \beta/\alpha)^d$: by $0.05^2$, which leaves a hole, or by $5^2$, a peak. The mass stays 1. One radial
-# layer has $d + 2$ parameters and makes one hole or one peak; a flow needs many. In 1, 2, 3 and 7
-# dimensions:
+# (The colours show the root of the density, each panel on a scale of its own.) The volume at the centre is
+# multiplied by $(1 + \beta/\alpha)^d$: by $0.05^2$, which leaves a hole, or by $5^2$, a peak. The total
+# mass is still 1. One radial layer has $d + 2$ parameters and makes one hole or one peak; a flow needs many.
+# The log-determinant in 1, 2, 3 and 7 dimensions:
 
 # %%
 for d in (1, 2, 3, 7):
@@ -626,10 +625,13 @@ log_density = check.log_density(log_density)
 # %% [markdown]
 # ### Two moons, two hills
 #
-# The lecture's moons and their true density, but thinner: the noise is 0.05 in place of 0.1, so that there
-# is next to nothing between them. The lecture counted what is off the moons, on all sides. Here we count
-# what is in the **valley** between them, where a bridge must be: points that are about as far from one half
-# circle as from the other.
+# The lecture's moons and their true density, but thinner: the noise is 0.05 in place of 0.1, so that there is
+# next to nothing between them. This choice makes the effect easy to see. With 0.1 some of the data lie
+# between the moons themselves, so a bridge is partly right, and the two bases below differ much less: when
+# this lab was written, two Gaussians left fewer points there with two seeds of three, more with the third.
+#
+# The lecture counted what is off the moons. Here we count what is in the **valley** between them, where a
+# bridge must be: points that are about as far from one half circle as from the other.
 
 # %%
 NOISE = 0.05

@@ -293,7 +293,7 @@ def _autoregressive(d, seed=13):
     rtol=1e-5,
     mistakes={
         "the network wants x, and z is not x.": "net(x) -> net(z)",
-        "a network that is asked only once knows the first column only.": "net(x) -> net(0 * x)",
+        "are the columns before i in x when the network is asked for column i?": "net(x) -> net(0 * x)",
         "is the last column found?": "range(d) -> range(d - 1)",
         "does the first column need nothing done?": "range(d) -> range(1, d)",
         "what undoes the exponential?": "np.exp(-s[:, i]) -> np.exp(s[:, i])",
