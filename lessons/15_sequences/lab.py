@@ -234,9 +234,10 @@ assert norms[1.0][T - 31] < 1e-5 < 0.2 < norms[0.1][0]
 # ## 3. Clip a list of gradients
 #
 # The lecture clips with Keras's `global_clipnorm`. Write it: `gradients` is a list of arrays, each of any
-# shape (also of none). Their common norm is $N = \sqrt{\sum_k \sum_j g_{kj}^2}$, over all entries of all
-# arrays. If $N$ is larger than `most`, multiply *all* arrays by *one* factor, so that the common norm becomes
-# `most`; else leave them as they are. Return the list of the new arrays, and $N$. All slopes may be 0.
+# shape (also single numbers). Their common norm is $N = \sqrt{\sum_k \sum_j g_{kj}^2}$, over all entries of
+# all arrays. If $N$ is larger than `most`, multiply *all* arrays by *one* factor, so that the common norm
+# becomes `most`; else leave them as they are. Return the list of the new arrays, and $N$. All slopes may be
+# 0.
 #
 # <details><summary>Hint</summary>
 #
@@ -319,13 +320,15 @@ worst = {setting: min(accuracy for accuracy, _ in runs) for setting, runs in rec
 runtime.result("lab_leaky_recall_40_steps", worst[0.1, 1, 1.0], at_least=0.98)
 if budget.name != "smoke":
     assert max(accuracy for accuracy, _ in recalled[1.0, 1, 1.0]) < 0.7
-    assert worst[0.1, 4, 1.0] > 0.98
+    assert min(worst[0.3, 1, 1.0], worst[0.1, 4, 1.0]) > 0.98
+    assert worst[0.1, 4, np.inf] < 0.7
 
 # %% [markdown]
 # The slopes had told it: with $\alpha = 1$ nothing of the first symbol arrives, and the accuracy stays near
-# that of a coin; $\alpha = 0.1$ learns from every start. **Look at** the last two rows: large weights make
-# some gradients very long. Without clipping one such step can throw the weights so far that the run does not
-# come back; clipped, it has the same direction and a bounded length.
+# that of a coin; 0.3 and 0.1 learn from every start. **Look at** the last two rows: they differ in the
+# clipping alone, and without it some of the runs end at a coin's accuracy. A guess at the reason: one long
+# step throws the weights so far that the run does not come back; clipped, it has the same direction and a
+# bounded length.
 #
 # ## 4. The other GRU, for sequences of several lengths
 #
@@ -337,8 +340,9 @@ if budget.name != "smoke":
 #
 # `W` $(n_x, 3 n_h)$, `U` $(n_h, 3 n_h)$ and `b` $(3 n_h,)$ hold the columns in the order $z, r, c$, as Keras
 # does; a row of `x` is a sample, so the matrices stand on the right. The batch `x` $(m, T, n_x)$ has
-# sequences of several `lengths` $(m,)$: sequence $i$ ends after `lengths[i]` steps, and what stands behind it
-# is padding. Return the states $(m, n_h)$ at the end of each sequence, not of the array. $h_0 = 0$.
+# sequences of several `lengths` $(m,)$: sequence $i$ ends after `lengths[i]` steps (0 to $T$), and what
+# stands behind it is padding. Return the states $(m, n_h)$ at the end of each sequence, not of the array.
+# $h_0 = 0$, also at the end of a sequence without a step.
 #
 # <details><summary>Hint</summary>
 #
@@ -413,8 +417,8 @@ assert np.mean(state * true_state) < 0.2 * np.mean(true_state**2)
 # B = -\sum \log_2 p(\text{true character}).$$
 #
 # `logits` $(n, T, K)$ come from a network; `targets` $(n, T)$ are integers, $-1$ where a row is padded. All
-# rows together are one text. `space` is the number of the space, and there are as many words as spaces; a
-# space is a character, too. Logits may be as large as 1,000. Return the two numbers.
+# rows together are one text. `space` is the number of the space, and there are as many words as spaces, at
+# least one; a space is a character, too. Logits may be as large as 1,000. Return the two numbers.
 #
 # <details><summary>Hint</summary>
 #
@@ -548,8 +552,9 @@ if budget.name != "smoke":
 # keep the smallest set of the most probable symbols whose sum is at least `mass`, set the others to 0, and
 # scale the rest to the sum 1.
 #
-# `logits` $(n, K)$, finite and maybe large; no two in a row are equal. `temperature` $> 0$; $0 <$ `mass` $\le
-# 1$. Return the new probabilities, $(n, K)$, in the order of the symbols. Each row has its own set.
+# `logits` $(n, K)$ are finite and maybe large, and the $K$ numbers of a row are all different. `temperature`
+# $> 0$; $0 <$ `mass` $\le 1$. Return the new probabilities, $(n, K)$, in the order of the symbols. Each row
+# has its own set.
 #
 # <details><summary>Hint</summary>
 #
@@ -637,12 +642,12 @@ plt.gca().set(xlabel="share of different words", ylabel="share of known words")
 plt.legend()
 plots.show(
     "Known words against different words for two samplers. From the same start, temperature and mass 1, both "
-    "curves go to the upper left, close to each other. The star of real text lies to the right of both."
+    "curves go to the upper left, close to each other. Real text, a star, lies above and right of both."
 )
 
 # %% [markdown]
-# **Look at** the star: real text has more different words *and* more known ones than the sampler in the same
-# place. Both ways buy known words with monotony, and at nearly the same price here. A guess at the reason:
+# **Look at** the star: with the same share of known words, real text has more different ones than either
+# sampler. Both ways buy known words with monotony, and at nearly the same price here. A guess at the reason:
 # with 27 symbols the tail is short. Holtzman and others found a difference for large models with tens of
 # thousands of symbols.
 #
@@ -1007,7 +1012,7 @@ for sign in "><":
     print(f"{WORD}{sign}{''.join(SYMBOLS[c] for c in guess[8:])}")
 
 # %%
-_, axes = plt.subplots(2, 4, figsize=(11, 5.6))
+_, axes = plt.subplots(2, 4, figsize=(11, 4.4))
 for line, sign in zip(axes, "><", strict=True):
     row = np.array(row_of(WORD, sign, 8), "int32")
     names = [SYMBOLS[c] for c in row]
@@ -1025,10 +1030,10 @@ plots.show(
 
 # %% [markdown]
 # **Look at** the first head of block 2, in our run. Below, when the word is turned round, its bright place
-# goes one step to the left with each letter: it lies two places to the *right* of the letter that is written.
-# So the first block must have carried the letters there. Above, when it sorts, the same head looks at the
-# letter just written. Other heads show little that we can read: a map says where a head looks, not what it
-# finds.
+# goes one step to the left with each letter from the second on: it lies two places to the *right* of the
+# letter that is written. So the first block must have carried the letters there. Above, when it sorts, the
+# same head looks at the letter just written, from the third on. Other heads show little that we can read: a
+# map says where a head looks, not what it finds (Jain & Wallace, 2019).
 #
 # ## Open questions
 

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1, cpu: 6}
+#     minutes: {smoke: 1, cpu: 8}
 # ---
 
 # %% [markdown]
@@ -13,7 +13,8 @@
 # Austen, and train a small Transformer which reads numbers that it has never seen.
 #
 # **You need** lessons [02](02_multilayer_perceptron.ipynb) (section 9: the recurrent layer),
-# [03](03_backpropagation.ipynb) (backpropagation) and [06](06_cnn_architectures.ipynb) (residual blocks).
+# [03](03_backpropagation.ipynb) (backpropagation), [04](04_sgd_and_regularization.ipynb) (Adam, early
+# stopping) and, for section 6, [06](06_cnn_architectures.ipynb) (residual blocks).
 #
 # **After this lesson you can**
 #
@@ -24,9 +25,10 @@
 # - write attention, with a mask, and read its map;
 # - build a Transformer, and say what it does in place of a recurrence, and at what cost.
 #
-# **Time to study:** about four hours, with a pause after section 4. The letters are those of the
-# [notation](01_neurons.ipynb#Notation). New here: $t = 1, \dots, T$ is a time, and $x_t$, $h_t$ are input and
-# state at that time. An array has the samples first, then the times: shape $(m, T, \text{inputs})$.
+# **Time to study:** about four hours, with a pause after section 4. Parts marked *second reading* can be left
+# out at first. The letters are those of the [notation](01_neurons.ipynb#Notation). New here: $t = 1, \dots,
+# T$ is a time, and $x_t$, $h_t$ are input and state at that time. An array has the samples first, then the
+# times: shape $(m, T, \text{inputs})$.
 
 # %%
 from nnlabs import data, plots, runtime, training
@@ -71,8 +73,9 @@ all_series = {"sunspots": numbers / 100, "Hénon": henon(len(numbers))}
 # %% [markdown]
 # A sample is a **window** of 11 values, a cycle of the sun, and its target is the value after it. The split
 # is one **in time**: we train on targets before 1920, choose with those before 1960, and test on the rest. A
-# random split would put a target into the inputs of windows on the other side. (The series of Hénon gets the
-# same "years". Scaling by a round number needs no data; a mean would have to come from the training part.)
+# random split would put a target into the inputs of windows on the other side. (The first windows of a part
+# look back into the part before it: that is past, and known. The series of Hénon gets the same "years".
+# Scaling by a round number needs no data; a mean would have to come from the training part.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -91,7 +94,7 @@ past, target = windows(all_series["sunspots"])
 print("past", past.shape, "target", target.shape, {name: int(part.sum()) for name, part in parts.items()})
 
 # %%
-_, (above, below) = plt.subplots(2, 1, figsize=(8.6, 4))
+_, (above, below) = plt.subplots(2, 1, figsize=(7.2, 3.4))
 above.plot(years, numbers, linewidth=1)
 below.plot(years, all_series["Hénon"], linewidth=1)
 for ax, name in ((above, "sunspots in a year"), (below, "Hénon map")):
@@ -108,9 +111,10 @@ plots.show(
 # %% [markdown]
 # The simplest forecasts need no network: the mean of the past; **persistence**, "as it is now"; the value one
 # cycle ago; a **linear** function of the 11 values, by least squares. Then a recurrent network, a `SimpleRNN`
-# with 16 neurons, three times from other weights. Of its 40 epochs the best on the middle part counts
-# (`EarlyStopping`, lesson 04). **Before you run the next cells, what do you expect:** on which series does
-# the network win, and against which forecast?
+# with 16 neurons, three times from other weights. Of its 40 epochs, of 20 steps each, the best on the middle
+# part counts (`EarlyStopping`, lesson 04). The error is the root of the mean squared error, for the sunspots
+# in hundreds of spots. **Before you run the next cells, what do you expect:** on which series does the
+# network win, and against which forecast?
 
 
 # %%
@@ -129,7 +133,7 @@ def recurrent_forecast(past, target, seed):
     epochs = {"epochs": budget.pick(smoke=1, cpu=40), "steps_per_epoch": 20, "shuffle": False}
     batches = training.minibatches(train, 32, seed=seed)
     model.fit(batches, validation_data=choose, callbacks=[best], verbose=0, **epochs)
-    return model.predict(past[..., None], verbose=0)[:, 0]
+    return ops.convert_to_numpy(model(past[..., None]))[:, 0]
 
 
 # %%
@@ -164,15 +168,17 @@ runtime.result(
 )
 if budget.name != "smoke":
     assert 0.8 < np.mean(recurrent_errors("sunspots")) / errors["sunspots"]["linear"] < 1.2
-    assert np.median(recurrent_errors("Hénon")) < 0.5 * errors["Hénon"]["linear"]
+    assert errors["Hénon"]["mean of the past"] < errors["Hénon"]["persistence"]
+    assert max(recurrent_errors("Hénon")) < 0.8 * errors["Hénon"]["linear"]
+    assert np.median(recurrent_errors("Hénon")) < 0.3 * errors["Hénon"]["linear"]
 
 # %% [markdown]
-# **On the sunspots** persistence halves the error of the mean, and the linear forecast nearly halves that of
-# persistence. The network does hardly better than the line, and 49 test years do not decide between two
-# errors so close. **On the series of Hénon**, of the same length, two of three networks leave the line far
-# behind, since the next value depends on the *square* of the present one; how far they get is a matter of the
-# start. Which forecast is good is a property of the series: try the simple ones first, and say what they
-# score.
+# **On the sunspots** persistence has about three fifths of the error of the mean, and the linear forecast
+# three fifths of that of persistence. The network does hardly better than the line, and 49 test years are few
+# to decide between two errors so close. **On the series of Hénon**, of the same length, persistence is worse
+# than the mean, and all three networks beat the line, two of them by far: there the next value depends on the
+# *square* of the present one. How far a network gets is a matter of its start. Which forecast is good is a
+# property of the series: try the simple ones first, and say what they score.
 #
 # ## 2. Back-propagation through time
 #
@@ -196,8 +202,8 @@ def forward(x, p):
 
 # %% [markdown]
 # As the loss of a sample we take the squared errors of all steps, $R_i = \sum_t \|y_t - o_t\|^2$. Unrolled,
-# this is the network of lesson 03 with $T$ layers, and nothing of its derivation changes but an index: $t$ in
-# place of $k$. Two things are new.
+# this is the network of lesson 03 with $T$ layers, and its derivation carries over with the time $t$ in place
+# of the layer $k$. Two things are new.
 #
 # **A state has two successors**, the output at its time and the next state: two paths, so two terms. With
 # $\delta_t = \partial R_i / \partial o_t = 2 (o_t - y_t)$ and $s_t = \partial R_i / \partial a_t$,
@@ -213,7 +219,10 @@ def forward(x, p):
 # $$\frac{\partial R}{\partial W_h} = \frac1m \sum_i \sum_t s_t \, h_{t-1}^\top, \quad
 # \frac{\partial R}{\partial W_x} = \frac1m \sum_i \sum_t s_t \, x_t^\top, \quad
 # \frac{\partial R}{\partial b} = \frac1m \sum_i \sum_t s_t, \quad
-# \frac{\partial R}{\partial W_y} = \frac1m \sum_i \sum_t \delta_t \, h_t^\top.$$
+# \frac{\partial R}{\partial W_y} = \frac1m \sum_i \sum_t \delta_t \, h_t^\top,$$
+#
+# and for $b_y$ the sum of the $\delta_t$ alone. ($s_t$, $\delta_t$, $h_t$, $x_t$ are those of sample $i$. In
+# the code the indices are `i`, `t`, and `j`, `l` for row and column of the matrix.)
 
 
 # %%
@@ -226,7 +235,7 @@ def bptt(x, y, p):
         s[:, t] = (1 - h[:, t] ** 2) * (delta[:, t - 1] @ p["W_y"] + s_next @ p["W_h"])
         s_next = s[:, t]
 
-    def over_time(back, values):  # the sum over samples and steps of back values^T
+    def over_time(back, values):  # 1/m times the sum over samples and steps of back values^T
         return np.einsum("itj,itl->jl", back, values) / len(x)
 
     s, ones = s[:, 1:], np.ones((*x.shape[:2], 1))
@@ -296,12 +305,13 @@ runtime.result("bptt_against_tape", worst, at_most=1e-6)
 # How much does the last state still depend on an early one? By the chain rule
 #
 # $$\frac{\partial h_T}{\partial h_t} = D_T W_h \, D_{T-1} W_h \cdots D_{t+1} W_h, \qquad
-# D_r = \text{diag}(1 - h_r^2),$$
+# D_t = \text{diag}(1 - h_t^2),$$
 #
-# a product of $T - t$ matrices. If $\sigma$ is the largest singular value of $W_h$, then $\|\partial h_T /
-# \partial h_t\| \le \sigma^{T-t}$, since $1 - h^2 \le 1$. If $\sigma < 1$, the gradient *must* vanish,
-# exponentially. If the **spectral radius** $\rho$, the largest $|\text{eigenvalue}|$, is over 1, it *can*
-# explode. (Bengio et al., 1994; Pascanu et al., 2013.)
+# a product of $T - t$ matrices. If $\|W_h\|$ is the largest singular value of $W_h$, then $\|\partial h_T /
+# \partial h_t\| \le \|W_h\|^{T-t}$, since $1 - h^2 \le 1$. If $\|W_h\| < 1$, the gradient *must* vanish,
+# exponentially. Without tanh it is the **spectral radius** $\rho$ that counts in the long run, the largest
+# $|\text{eigenvalue}|$: the norm of $W_h^{T-t}$ goes as $\rho^{T-t}$. Over 1, the gradient *can* explode.
+# (Bengio et al., 1994; Pascanu et al., 2013.) In the code each `factor` is a $D_t W_h$.
 #
 # **Before you run the next cell, what do you expect** for $\rho = 0.5$, 1 and 2, after 60 steps? Without tanh
 # it would be about $\rho^{60}$.
@@ -350,21 +360,23 @@ assert 1e2 < ends[2.0] < 1e-6 * 2.0**60
 # With $\rho = 0.5$ nothing is left: whatever the network should have remembered from 60 steps ago, its
 # weights get no sign of it. With $\rho = 2$ the norm grows, but by many orders of magnitude less than
 # $2^{60}$ (the upper grey line): large states sit where tanh is flat, and $1 - h^2$ holds the product down.
-# In between there is a narrow way, and the network has to find it.
+# In between there is a narrow way.
 #
 # ### Clipping
 #
 # An exploding gradient is no small nuisance: *one* step can destroy what was learned. A network of one neuron
 # shows it: $h_t = \tanh(w h_{t-1} + b)$, 50 steps, and a loss that asks for $h_{50} = 0.5$. For $w > 1$ the
-# state ends up near $+1$ or near $-1$, whatever the sign of $b$ says: the loss has a cliff along $b = 0$.
+# state ends up well above 0 where $b$ is positive, and well below 0 where it is negative: the loss has a
+# cliff along $b = 0$.
 #
-# **Clipping** (Pascanu et al., 2013) shortens the gradient $g$ of all weights together, where its norm is
-# larger than a limit $g_{\max}$, and leaves its direction:
+# **Clipping** (Pascanu et al., 2013) shortens the gradient $\nabla R$ by all weights together, where its norm
+# is larger than a limit, and leaves its direction:
 #
-# $$g \leftarrow g \cdot \min\Big(1, \frac{g_{\max}}{\|g\|}\Big).$$
+# $$\nabla R \leftarrow \nabla R \cdot \min\Big(1, \frac{\text{limit}}{\|\nabla R\|}\Big).$$
 #
-# In Keras it is an argument of each optimiser: `global_clipnorm`. (`clipnorm` shortens each array for itself,
-# which changes the direction.)
+# In Keras it is an argument of each optimiser: `global_clipnorm=limit`. (`clipnorm` shortens each array for
+# itself, which changes the direction.) `optimizer.apply` makes one step with gradients that we bring. Both
+# descents have the same start and rate.
 
 
 # %%
@@ -395,8 +407,10 @@ def descend(limit, steps=200):
 paths = {"without clipping": descend(None), "clipped at 0.3": descend(0.3)}
 for name, path in paths.items():
     print(
-        f"{name:17} largest norm {path[:, 3].max():6.0f}   last loss {path[-1, 2]:.5f}, b {path[-1, 1]:.2f}"
+        f"{name:17} norm at the start {path[0, 3]:.1f}, largest {path[:, 3].max():.0f};"
+        f" last loss {path[-1, 2]:.5f}, b {path[-1, 1]:.2f}"
     )
+    assert path[:, 3].max() > 100 * path[0, 3]
 assert paths["without clipping"][-1, 2] > 0.2
 assert paths["clipped at 0.3"][-1, 2] < 1e-3
 
@@ -419,9 +433,9 @@ plots.show(
 )
 
 # %% [markdown]
-# At the cliff the gradient is hundreds of times longer than before. Without clipping one step carries $b$ far
-# away, to where tanh is flat and no gradient leads back. Clipping does not help against *vanishing*: a
-# gradient that is zero has no direction to keep.
+# At the cliff the gradient is more than a hundred times longer than at the start. Without clipping one step
+# carries $b$ far away, to where tanh is flat and no gradient leads back. Clipping does not help against
+# *vanishing*: a gradient that is zero has no direction to keep.
 
 # %% [markdown]
 # ## 3. Gates: LSTM and GRU
@@ -438,7 +452,10 @@ plots.show(
 # Keras computes all four with one matrix, in the order in, forget, candidate, out:
 #
 # $$a = W_x x_t + W_h h_{t-1} + b, \quad W_x: (4 n_h, n_x), \; W_h: (4 n_h, n_h), \quad
-# g^{\text{in}} = \sigma(a_{1 \ldots n_h}), \dots$$
+# g^{\text{in}} = \sigma(a^{\text{in}}), \; g^{\text{forget}} = \sigma(a^{\text{forget}}), \;
+# \tilde c = \tanh(a^{\text{cand}}), \; g^{\text{out}} = \sigma(a^{\text{out}}),$$
+#
+# where $a^{\text{in}}$ is the first quarter of $a$, and so on.
 
 
 # %%
@@ -448,9 +465,9 @@ def sigmoid(a):
 
 def lstm_step(x, h, c, W_x, W_h, b):
     """Return the next h and c, each (m, n_h), for inputs x (m, n_x)."""
-    g_in, g_forget, candidate, g_out = np.split(x @ W_x.T + h @ W_h.T + b, 4, axis=1)
-    c = sigmoid(g_forget) * c + sigmoid(g_in) * np.tanh(candidate)
-    return sigmoid(g_out) * np.tanh(c), c
+    a_in, a_forget, a_cand, a_out = np.split(x @ W_x.T + h @ W_h.T + b, 4, axis=1)
+    c = sigmoid(a_forget) * c + sigmoid(a_in) * np.tanh(a_cand)
+    return sigmoid(a_out) * np.tanh(c), c
 
 
 # %% [markdown]
@@ -460,7 +477,9 @@ def lstm_step(x, h, c, W_x, W_h, b):
 #
 # $$z = \sigma(a^z), \quad r = \sigma(a^r), \quad
 # \tilde h = \tanh\big(W_x^h x_t + b_x^h + r \odot (W_h^h h_{t-1} + b_h^h)\big), \quad
-# h_t = z \odot h_{t-1} + (1 - z) \odot \tilde h.$$
+# h_t = z \odot h_{t-1} + (1 - z) \odot \tilde h,$$
+#
+# with $a^z = W_x^z x_t + b_x^z + W_h^z h_{t-1} + b_h^z$, and $a^r$ likewise.
 #
 # Two conventions are in print for each of two things: who gets $z$ and who $1 - z$, and whether $r$ acts
 # before or after the product with $W_h^h$. The latter is why there are two biases: `b` has shape $(2, 3
@@ -560,8 +579,9 @@ def remember(makers):
 
 
 # %% [markdown]
-# All get the same 400 steps of Adam with batches of 64, and three seeds. **Before you run the next cell, what
-# do you expect:** up to which $T$ does each cell remember?
+# All have 32 neurons (so the LSTM has four times the weights of the simple layer, the GRU three times), and
+# get the same 400 steps of Adam with batches of 64, the same rate, and three seeds. **Before you run the next
+# cell, what do you expect:** up to which $T$ does each cell remember?
 
 # %%
 memory = remember(
@@ -584,13 +604,15 @@ for name, bias in (("forget gate of the LSTM", 1), ("update gate of the GRU", 0)
     print(f"{name:24} {sigmoid(bias):.3f}   to the power 40: {sigmoid(bias) ** 40:.0e}")
 
 # %% [markdown]
-# So the gradient vanishes at the start, as it did for $\rho = 0.5$. And the simple layer? Keras starts its
-# $W_h$ as an *orthogonal* matrix: all its eigenvalues have the absolute value 1, the narrow way of section 2.
+# So along this path the gradient vanishes at the start, as it did for $\rho = 0.5$. And the simple layer?
+# Keras starts its $W_h$ as an *orthogonal* matrix: all its eigenvalues have the absolute value 1, the narrow
+# way of section 2.
 #
 # If that is the reason, then gates that **start open** must mend it (Tallec & Ollivier, 2018, choose the bias
 # from the length of the memory that is wanted), and a simple layer with a smaller $W_h$ must be worse. That
-# can be tried. In the bias of the LSTM the forget gate is the second quarter; in that of the GRU the update
-# gate is the first third of the first row.
+# can be tried. We take the bias 4: about half is left after 40 steps. In the bias of the LSTM the forget gate
+# is the second quarter (`unit_forget_bias=False` turns Keras's own 1 off); in that of the GRU the update gate
+# is the first third of the first row.
 
 
 # %%
@@ -621,9 +643,11 @@ memory |= remember(
 
 # %%
 if budget.name != "smoke":
-    at_40 = {name: rows[lengths.index(40)] for name, rows in memory.items()}
+    at_20, at_40, at_80 = ({name: rows[k] for name, rows in memory.items()} for k in (1, 2, 3))
+    assert at_20["GRU"].mean() < at_20["LSTM"].mean()
+    assert at_20["SimpleRNN, half"].max() < 0.3
     assert max(at_40["LSTM"].max(), at_40["GRU"].max(), at_40["SimpleRNN, half"].max()) < 0.5
-    assert min(at_40["LSTM, open"].min(), at_40["GRU, open"].min()) > 0.9
+    assert min(at_80["LSTM, open"].min(), at_80["GRU, open"].min()) > 0.8
 
 # %%
 _, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
@@ -633,10 +657,12 @@ for k, (name, rows) in enumerate(memory.items()):
     ax.plot(np.repeat(lengths, len(seeds)), rows.ravel(), mark, color=color, alpha=0.4)
 for ax in axes:
     ax.axhline(1 / 8, color="black", linewidth=1, linestyle=":")
-    ax.set(xlabel="steps T", xscale="log", ylim=(0, 1.05))
+    ax.set(xlabel="steps T", xscale="log", xlim=(9, 90), ylim=(0, 1.05))
     ax.set_xticks(lengths, lengths)
+    ax.minorticks_off()
     ax.legend(fontsize=8)
-axes[0].set(ylabel="right first symbols")
+axes[0].set(ylabel="share of first symbols right", title="as Keras starts them")
+axes[1].set(title="other starts")
 means = {name: rows.mean(axis=1).round(2).tolist() for name, rows in memory.items()}
 plots.show(
     "Accuracy against the number of steps, a faint mark for each seed, a line through the means. Left the "
@@ -646,11 +672,12 @@ plots.show(
 )
 
 # %% [markdown]
-# It is the reason, or a large part of it: with open gates LSTM and GRU remember over 80 steps, four times as
-# long as before, and with half the matrix the simple layer forgets after 10 or 20. The cells differ less by
-# their formulas than by where they *start*. Nothing is said of longer trainings: with more steps gates can
-# learn to open (section 4 leaves them as Keras has them, and trains longer). What the gates have in advance
-# is that they *can* hold a value for long and still replace it at the right moment. A matrix cannot do both.
+# It is the reason, or a large part of it: with open gates LSTM and GRU remember over 80 steps, at least four
+# times as long as before, and with half the matrix the simple layer does not get to 20. In this task it
+# matters more where a gated cell *starts* than which of the two it is. Nothing is said of longer trainings:
+# with more steps gates can learn to open (section 4 leaves them as Keras has them, and trains longer). What
+# gates can do is to hold a value for long and still replace it at the right moment; a matrix treats each step
+# alike.
 #
 # ## 4. Text
 #
@@ -680,9 +707,9 @@ print(len(train_text), len(choose_text), len(test_text))
 #
 # $$\text{bits} = -\frac1T \sum_{t=1}^T \log_2 p(x_t \mid x_1, \dots, x_{t-1}).$$
 #
-# It is the cross-entropy with the logarithm to the base 2, and the length to which the text could be
-# compressed. ($2^{\text{bits}}$ is called the **perplexity**: the number of equally likely characters which
-# would be as hard.) Whoever knows nothing needs $\log_2 K$ bits for $K$ characters.
+# It is the cross-entropy with the logarithm to the base 2, and the length, per character, to which the text
+# could be compressed. ($2^{\text{bits}}$ is called the **perplexity**: the number of equally likely
+# characters which would be as hard.) Whoever knows nothing needs $\log_2 K$ bits for $K$ characters.
 #
 # What must be beaten are tables of counts. An **$n$-gram** model foretells a character from the $n - 1$
 # before it: $n = 1$ counts characters, $n = 2$ pairs, $n = 3$ triples. Most long contexts are rare, so each
@@ -717,7 +744,7 @@ def ngram_bits(train, text, orders, alpha):
 
 
 # %% [markdown]
-# The weight $\alpha$ is chosen for each $n$, with the chapters for it.
+# The weight $\alpha$, one for all levels of a table, is chosen for each $n$, with the chapters for it.
 
 # %%
 alphas = (1, 3, 10, 30)
@@ -732,7 +759,7 @@ uniform = np.log2(len(alphabet))
 # Now the network: characters become vectors of 32 numbers (`Embedding`: a table with a row for each
 # character, learned), a GRU reads them, and a `Dense` layer gives the logits of the next character *at each
 # step*. The target is the text itself, shifted by one. A training window has 64 characters, and one starts at
-# every 16th.
+# every 16th. In the test the network starts anew every 500 characters, without a past; the tables never do.
 
 # %%
 window = 64
@@ -773,7 +800,7 @@ runtime.result("bits_below_trigram", by_counts[2] - by_network, at_least=0.0)
 entries = len(np.unique(grams(train_text, 6)))
 print(f"{writer.count_params():,} weights of the GRU, {entries:,} different 6-grams in the training text")
 if budget.name != "smoke":
-    assert by_counts[-1] < by_network < by_counts[2] - 0.4
+    assert by_counts[4] < by_network < by_counts[3] < by_counts[2] - 0.4
 
 # %%
 plt.plot(range(7), [uniform, *by_counts], "o-", label="tables of counts")
@@ -787,12 +814,13 @@ plots.show(
 )
 
 # %% [markdown]
-# The network is far below the trigram, and a little below the table with $n = 4$. (It is one training, from
-# one seed.) It is not below the longer tables: these know by heart what mostly follows four or five
-# characters in *this* author. The network has about as many weights as the longest table has entries, and was
-# trained for 900 steps only; a longer training would help it more than another cell (a guess: `cpu=900` is
-# yours to change). How low can one get? Shannon (1951) let people guess the next letter, and estimated about
-# one bit.
+# The network is far below the trigram, and a little below the table with $n = 4$: too little to conclude
+# anything, since it is one training, from one seed. It is not below the longer tables: these know by heart
+# what mostly follows four or five characters in *this* author. The network has about as many weights as the
+# longest table has entries, and was trained for 900 steps only; a longer training would help it more than
+# another cell (a guess: `cpu=900` is yours to change). How low can one get? Shannon (1951) let people guess
+# the next letter, and estimated that between 0.6 and 1.3 bits a letter would do, with an alphabet of 27
+# signs.
 #
 # ### Let it write
 #
@@ -821,29 +849,31 @@ def write(prompt, length, temperature, rng):
 
 
 # %%
-known_words = set(re.findall(r"[a-z]+", "\n".join(chapters[:49]).lower()))
+shares, known_words = [], set(re.findall(r"[a-z]+", "\n".join(chapters[:49]).lower()))
 for temperature in (0.3, 0.7, 1.0, 1.5):
     length = budget.pick(smoke=40, cpu=1000)
     text = write("It is a truth ", length, temperature, np.random.default_rng(1))
     words = re.findall(r"[a-z]+", text.lower())[:-1]
-    share = np.mean([word in known_words for word in words])
+    shares.append(np.mean([word in known_words for word in words]))
     print(
-        f"--- temperature {temperature}: {share:.0%} are words of the novel, {len(set(words))} different"
+        f"--- temperature {temperature}: {shares[-1]:.0%} are words of the novel, {len(set(words))} different"
         f"\n{text[:330]}\n"
     )
+if budget.name != "smoke":
+    assert shares == sorted(shares, reverse=True)
 
 # %% [markdown]
 # Cold, it is certain and dull: common words, again and again. Hot, it is free and cannot spell. Between, most
-# words are right, some phrases are, and no sentence means anything: the network has learned what letters do,
-# and a few words more.
+# words are right, some phrases are, and no sentence means anything: the network has learned how words are
+# spelt, and little more.
 #
-# ### Which novel is this sentence from?
+# ### Which novel is this sentence from? (second reading)
 #
 # Text can also be *classified*. *Persuasion* (1817), by the same author, ships with the course, too. Is a
 # sentence of 8 to 40 words from the one or from the other? The last fifth of the chapters of each novel is
 # the test; both have equally many sentences, so guessing is right in half of the cases. The names of the
 # persons give much away. We try it with them, and without: as a name counts each word that begins with a
-# capital letter more often than not.
+# capital letter more often than not. (So "I" is left out as well.)
 
 
 # %%
@@ -889,9 +919,10 @@ def prepare(hidden, most=3000):
 
 # %% [markdown]
 # Two ways. **Naive Bayes** counts the words of each novel and takes all words of a sentence as independent:
-# $\sum_t \log p(x_t \mid \text{novel})$, with one added to each count. It knows nothing of the order. And a
-# GRU on words; `mask_zero=True` in its `Embedding` makes it skip the zeros after the end. **Before you run
-# the next cells, what do you expect:** what are the names worth, and what is the order worth?
+# $\sum_t \log p(x_t \mid \text{novel})$, with one added to each count. The novel with the larger sum wins,
+# since both have equally many sentences. It knows nothing of the order. And a GRU on words; `mask_zero=True`
+# in its `Embedding` makes it skip the zeros after the end. **Before you run the next cells, what do you
+# expect:** what are the names worth, and what is the order worth?
 
 
 # %%
@@ -910,7 +941,7 @@ def word_gru(train_part, x, seed, most=3000):
     table = layers.Embedding(most, 32, mask_zero=True)
     model = keras.Sequential([keras.Input((40,), dtype="int32"), table, layers.GRU(32), layers.Dense(2)])
     train(model, train_part, budget.pick(smoke=2, cpu=200), size=64, rate=3e-3, seed=seed)
-    return model.predict(x, verbose=0).argmax(axis=1)
+    return ops.convert_to_numpy(model(x)).argmax(axis=1)
 
 
 # %%
@@ -925,13 +956,14 @@ for name, hidden in (("with the names", set()), ("without them", persons)):
 if budget.name != "smoke":
     assert min(novel_table["with the names"]) > max(novel_table["without them"]) + 0.05
     for bayes, *grus in novel_table.values():
-        assert max(grus) < bayes + 0.02
+        assert max(grus) < bayes + 0.01
 
 # %% [markdown]
-# The names are worth much, and whoever left them in would think that the network has understood something of
+# The names are worth much, and whoever left them in might think that the network has understood something of
 # style. Without them both methods are only a little better than guessing: single sentences of one author
-# hardly differ. And the order is worth nothing here: counts that ignore it do as well as the GRU, for every
-# seed, or better. Try the bag of words first.
+# hardly differ in what these two can use. And this GRU gains nothing from the order: counts that ignore it do
+# as well, or better, for every seed. (A larger network or a longer training was not tried.) Try the bag of
+# words first.
 
 # %% [markdown]
 # ## 5. Attention
@@ -950,7 +982,7 @@ if budget.name != "smoke":
 # \text{result} = \sum_j A_j v_j,$$
 #
 # where $d$ is the length of $q$ and of each key. It is differentiable, so queries, keys and values can be
-# learned. By loops:
+# learned. (In print the matrix of keys is $K$; so it is here, and $n_k$ is their number.) By loops:
 
 
 # %%
@@ -1013,9 +1045,15 @@ for d in (4, 64, 1024):
     q, keys = rng.normal(size=(500, 1, d)), rng.normal(size=(500, 20, d))
     scaled = {"with": q, "without": np.sqrt(d) * q}  # the factor undoes the root
     A = {name: np.array(attention(queries, keys, keys)[1]) for name, queries in scaled.items()}
-    print(f"d = {d:4}", {name: f"{each.max(axis=-1).mean():.2f}" for name, each in A.items()})
+    largest = {name: each.max(axis=-1).mean() for name, each in A.items()}
+    print(f"d = {d:4}", {name: f"{weight:.2f}" for name, weight in largest.items()})
+    assert 0.15 < largest["with"] < 0.3
+assert largest["without"] > 0.9
 
 # %% [markdown]
+# With the root it is about a fifth for each $d$ (equal weights would be 1/20); without it, the larger $d$,
+# the more one key gets by chance, until it has nearly all.
+#
 # **Attention does not see the order.** Put keys and values into another order, both the same, and nothing
 # changes. A text is then a bag of words, and its order must be told to it in some way: section 6.
 
@@ -1027,7 +1065,7 @@ assert np.allclose(attention(Q, K[shuffled], V[shuffled])[0], result, atol=1e-6)
 # **A causal mask** lets each step look at itself and at what came before. In **self-attention** queries, keys
 # and values are made from the same sequence, here simply the sequence itself. Is the future hidden? We change
 # the last two of six steps: the first four results must not move. This test is worth writing for every new
-# model: for some weeks in 2026 a development version of Keras dropped the mask in silence in some cases
+# model: in 2026 a change of Keras's code dropped the mask in silence in some cases, before it was noticed
 # ([issue 23038](https://github.com/keras-team/keras/issues/23038)).
 
 # %%
@@ -1046,7 +1084,7 @@ assert not np.allclose(before[:4], after[:4])  # without the mask the future is 
 #
 # Our task is one of *translation*, from words to digits: forty seven thousand two hundred five → 47205. A
 # program makes as many examples as we like, each has one right answer, and it counts as right only if **all**
-# digits are. The test numbers are never seen in training.
+# digits are. Of the 100,000 numbers 1,000 are the test, 20,000 others the training.
 
 # %%
 ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
@@ -1106,7 +1144,10 @@ print("words", row[0, :7], "given", row[0, 7:] - len(WORDS), "to be written", di
 # "seven" belongs to the thousands is said by the words *behind* it. The **decoder**, a third GRU, starts with
 # their last states and writes. So far all must pass through this one state of 64 numbers. With attention the
 # decoder also looks up: its states are the queries, the encoder's states the keys, and the values are the
-# bare words (their `Embedding`), so that what is looked up is a word and nothing else.
+# bare words (their `Embedding`), so that what is looked up is a word and nothing else. The empty places
+# behind a shorter number count as a word like the others; what they mean is learned, too.
+# (`return_state=True` returns the last states beside those of all steps; `initial_state` is the $h_0$ of a
+# layer.)
 
 
 # %%
@@ -1145,43 +1186,50 @@ def exact_match(model):
 
 # %% [markdown]
 # `exact_match` writes as in earnest: the network is given its *own* digits. Three seeds each, 400 steps of
-# 128 numbers. A step of the GRU alone is the cheapest, so it gets a second chance with 1,000 steps, which
-# take about as long as the 400 of the Transformer in section 6. **Before you run the next cell, what do you
-# expect?**
+# 128 numbers. A step of the GRU alone is the cheapest, so it gets a second chance with 1,000 steps, about the
+# time that the 400 of the Transformer in section 6 will take. (The seconds printed are those of the
+# processor, all cores added up, for one training.) **Before you run the next cell, what do you expect?**
 
 
 # %%
 def compare(name, make, steps=400):
-    """Train a model for each seed; return training loss and exact match of each, and the last model."""
-    found = {"loss": [], "match": []}
+    """Train a model for each seed; return training loss, exact match and seconds of each, and the models."""
+    found, models = {"loss": [], "match": [], "seconds": []}, []
     for seed in seeds:
         keras.utils.set_random_seed(seed)
-        model = make()
+        model, start = make(), time.process_time()
         train(model, number_train, budget.pick(smoke=2, cpu=steps), size=128, rate=4e-3, seed=seed)
+        found["seconds"].append(time.process_time() - start)
+        models.append(model)
         rows, digits = (array[:1000] for array in number_train)
         found["loss"].append(float(cross_entropy(digits, model(rows))))
         found["match"].append(exact_match(model))
-    print(f"{name:25} {model.count_params():7,} parameters, exact match", np.round(found["match"], 3))
-    return {key: np.array(values) for key, values in found.items()}, model
+    print(f"{name:26} {model.count_params():7,} parameters, {np.mean(found['seconds']):3.0f} s")
+    print("   exact match", np.round(found["match"], 3))
+    return {key: np.array(values) for key, values in found.items()}, models
 
 
 # %%
 table = {}
 table["GRU"], _ = compare("GRU", lambda: translator(look=False))
 table["GRU, 1000 steps"], _ = compare("GRU, 1000 steps", lambda: translator(look=False), steps=1000)
-table["GRU with attention"], looker = compare("GRU with attention", lambda: translator(look=True))
+table["GRU with attention"], lookers = compare("GRU with attention", lambda: translator(look=True))
 runtime.result("exact_match_with_attention", table["GRU with attention"]["match"].min(), at_least=0.95)
+if budget.name != "smoke":
+    assert table["GRU"]["match"].max() + 0.02 < table["GRU with attention"]["match"].min()
+    assert table["GRU, 1000 steps"]["match"].min() > 0.98
 
 # %% [markdown]
 # ### The map
 #
 # The weights $A$ of one number are a picture: a row for each digit that is written, a column for each word.
+# We look into the last of the three networks.
 
 # %%
-look_at = keras.Model(looker.input, looker.get_layer("look").output[1])
+maps_of = [keras.Model(model.input, model.get_layer("look").output[1]) for model in lookers]
 longest = [int(n) for n in test_numbers if len(in_words(n)) == 7]
 shown = [*longest[:2], 90_013]
-maps = ops.convert_to_numpy(look_at(to_arrays(shown)[0]))
+maps = ops.convert_to_numpy(maps_of[-1](to_arrays(shown)[0]))
 _, axes = plt.subplots(1, 3, figsize=(9, 3.2), width_ratios=[7, 7, 3])
 for ax, A, n in zip(axes, maps, shown, strict=True):
     names, digits = in_words(n), [*str(n), "end"]
@@ -1197,20 +1245,21 @@ for ax, A, n in zip(axes, maps, shown, strict=True):
     ax.set(xlabel="word")
 axes[0].set(ylabel="digit to write")
 plots.show(
-    "Three maps of weights, words across, digits down. In each row most of the weight is on one word, and "
-    "these go from left to right: the first digit looks at the first word, and so on; hundred and thousand "
-    "are passed over."
+    "Three maps of weights, words across, digits down. In the rows of the first two most of the weight is on "
+    "one word, and these go from left to right, past hundred and thousand. In the third, of 90013, "
+    "the zeros look mostly at thousand, and the row of the end is nearly empty."
 )
 
 # %% [markdown]
-# Is that a rule or a lucky choice? For each digit that a word makes (not the zeros of 90013, which no word
-# makes) we know which word it is, and can count how often it has the largest weight. (And what do the zeros
-# look at?)
+# Each digit looks at the word that makes it. The zeros of 90013, which no word makes, look mostly at
+# "thousand". (What a row lacks to 1 lies on the empty places behind the words: there the end of 90013 looks.)
+# Is that a rule or a lucky choice? For each digit that a word makes we know which word it is, and can count
+# how often it has the largest weight, for all test numbers and all three networks.
 
 
 # %%
 def makers(n):
-    """Return for each digit the index of the word that makes it, or -1."""
+    """Return for each digit of n > 0 the index of the word that makes it, or -1."""
     digits, made, at = str(n), {}, 0
     for unit, last in ((n // 1000, len(digits) - 4), (n % 1000, len(digits) - 1)):
         names = in_words(unit) if unit else []
@@ -1220,26 +1269,33 @@ def makers(n):
             if word != "hundred":
                 made[place] = at + k
                 made |= {last - 1: at + k} if word in ONES[10:] else {}
-        at += len(names) + 1
+        at += len(names) + 1 if names else 0  # one more for "thousand"
     return [made.get(place, -1) for place in range(len(digits))]
 
 
 assert makers(47_205) == [0, 1, 3, -1, 5]
 assert makers(90_013) == [0, -1, -1, 2, 2]
-largest = ops.convert_to_numpy(look_at(number_test[0])).argmax(axis=2)
-right = []
-for row, n in zip(largest, test_numbers, strict=True):
-    right += [row[k] == word for k, word in enumerate(makers(n)) if word >= 0]
-runtime.result("digits_that_look_at_their_word", np.mean(right))
+assert makers(205) == [0, -1, 2]
+
+# %%
+rights = []
+for map_of in maps_of:
+    largest = ops.convert_to_numpy(map_of(number_test[0])).argmax(axis=2)
+    right = []
+    for row, n in zip(largest, test_numbers, strict=True):
+        right += [row[k] == word for k, word in enumerate(makers(n)) if word >= 0]
+    rights.append(np.mean(right))
+print("share of digits that look at their word:", np.round(rights, 3))
+runtime.result("digits_that_look_at_their_word", min(rights))
 if budget.name != "smoke":
-    assert np.mean(right) > 0.9
+    assert min(rights) > 0.9
 
 # %% [markdown]
 # After equal steps the network with attention makes far fewer errors. But seven words do fit into a state of
 # 64 numbers: with 1,000 steps the GRU alone does as well. What attention saves here is training; on long
 # sentences Bahdanau et al. (2015) saw the network without it fall behind. And it can be read: the map is an
-# answer to "which word makes this digit": not drawn by us, not asked for in the loss, but found because it
-# helps. (Take care with this elsewhere: here the values are bare words. A value that has already seen its
+# answer to "which word makes this digit", not drawn by us and not asked for in the loss, but found in
+# training. (Take care with this elsewhere: here the values are bare words. A value that has already seen its
 # neighbours may bring anything, and its weight says less.)
 #
 # ## 6. A small Transformer
@@ -1257,9 +1313,15 @@ if budget.name != "smoke":
 #
 # The words and the digits are *one* sequence of 13, and one network reads and writes, with a causal mask: a
 # **decoder**, as in GPT. `LayerNormalization` (Ba et al., 2016) gives each vector the mean 0 and the standard
-# deviation 1, times and plus learned numbers. `MultiHeadAttention(heads, d)(x, x)` makes queries, keys and
-# values of $x$ with three matrices, splits them into heads, applies our `attention` to each, and mixes the
+# deviation 1, times and plus learned numbers. (The paper normalises behind each sum; before it, as here, is
+# more usual today.) `MultiHeadAttention(heads, width)(x, x)` makes queries, keys and values of $x$ with three
+# matrices, splits them into heads, each of the given width, applies our `attention` to each, and mixes the
 # results with a fourth matrix.
+#
+# The positions are an `Embedding` of the places 0 to 12. The places are computed *from the input*, though
+# they are the same for each row: a layer that is called with a constant, such as `ops.arange(13)`, gives a
+# constant, and its table is no part of the model and is never trained, without a warning. Count the
+# parameters.
 
 
 # %%
@@ -1280,7 +1342,8 @@ def transformer(mask=causal, positions=True, d=64, heads=4, blocks=2):
     row = keras.Input((13,), dtype="int32")
     x = layers.Embedding(as_input(12), d)(row)
     if positions:
-        x = x + layers.Embedding(13, d)(ops.arange(13))
+        places = ops.cumsum(ops.ones_like(row), axis=1) - 1  # 0, 1, ..., 12, from the input
+        x = x + layers.Embedding(13, d)(places)
     for _ in range(blocks):
         x = block(x, heads, mask)
     return keras.Model(row, layers.Dense(11)(layers.LayerNormalization()(x[:, 7:])))
@@ -1293,6 +1356,7 @@ def transformer(mask=causal, positions=True, d=64, heads=4, blocks=2):
 
 # %%
 model = transformer()
+assert model.count_params() - transformer(positions=False).count_params() == 13 * 64
 rows = number_test[0][:50]
 other = rows.copy()
 other[:, -2:] = as_input(3)
@@ -1307,52 +1371,59 @@ for dropout in (0.0, 0.5):
     assert np.abs(np.triu(ops.convert_to_numpy(A), 1)).max() == 0
 
 # %% [markdown]
-# Four networks: the whole one; one **without positions**; one without positions in which all words see each
-# other (the mask holds for the digits only); and one **without any mask**. **Before you run the next cell,
-# what do you expect** of each? Of the last one, say two things: its training loss, and what it writes.
+# Five networks: the whole one; one **without positions**; the same two with the **words open**, that is, all
+# words see each other (the mask holds for the digits only); and one **without any mask**. **Before you run
+# the next cell, what do you expect** of each? Of the last one, say two things: its training loss, and what it
+# writes.
 
 # %%
 among_words = causal | (np.arange(13) < 7)
 for name, options in {
     "Transformer": {},
     "no positions": {"positions": False},
-    "no positions, words open": {"positions": False, "mask": among_words},
+    "words open": {"mask": among_words},
+    "words open, no positions": {"positions": False, "mask": among_words},
     "no mask": {"mask": np.ones_like(causal)},
 }.items():
     table[name], _ = compare(name, lambda options=options: transformer(**options))
 runtime.result("exact_match_transformer", table["Transformer"]["match"].min(), at_least=0.95)
 
 # %%
-print("                           training loss   exact match")
+print("                          training loss   exact match             seconds")
 for name, row in table.items():
     match = row["match"]
     print(
-        f"{name:25} {row['loss'].mean():13.5f}   {match.mean():.3f}  ({match.min():.3f} to {match.max():.3f})"
+        f"{name:25} {row['loss'].mean():12.5f}   {match.mean():.3f} ({match.min():.3f} to {match.max():.3f})"
+        f" {row['seconds'].mean():8.0f}"
     )
 if budget.name != "smoke":
     assert table["no mask"]["loss"].max() < table["Transformer"]["loss"].min()
     assert table["no mask"]["match"].max() < 0.1
-    assert table["no positions, words open"]["match"].max() < 0.7 < table["no positions"]["match"].min()
+    assert table["words open, no positions"]["match"].max() < 0.7
+    assert min(table[name]["match"].min() for name in ("no positions", "words open")) > 0.9
 
 # %% [markdown]
-# - **Attention and Transformer** write nearly every number without an error after 400 steps. In about the
-#   time that the Transformer took, the GRU alone gets there, too: on 13 short steps and one processor
-#   nothing speaks for the Transformer yet.
+# - **Attention and Transformer** (which has the most weights) write nearly every number without an error
+#   after 400 steps. In about the time that the Transformer took, the GRU alone gets there, too (1,000
+#   steps; see the seconds): on 13 short steps and without a graphics card nothing speaks for the
+#   Transformer yet.
 # - **Without the mask** the training loss is the lowest of all, and the network is worthless: the next digit
 #   stands among the given ones, so it learned to copy. When it writes itself, there is nothing to copy. A
 #   loss that is too good to be true mostly is.
 # - **Without positions** the Transformer does just as well! Section 5 said that attention does not see the
 #   order. But the *mask* does: the first word sees one word, the second two, and so a block can count (Haviv
 #   et al., 2022). If that is the reason, positions must be missed as soon as all words see each other, and
-#   they are, in the row below: then "two hundred seven" and "seven hundred two" are the same bag of words.
+#   they are: then "two hundred seven" and "seven hundred two" are the same bag of words. It is not the open
+#   words that do the harm: with positions they are no hindrance.
 #
 # ### The cost
 #
-# A recurrent layer needs about $T \cdot 2 n_h^2$ multiplications, in $T$ steps *one after the other*.
-# Attention needs about $4 T d^2$ for its matrices and $2 T^2 d$ for scores and means: a part that grows with
-# the **square** of the length. But all times are computed at once, in training as well: no step waits for the
-# one before. On a processor with thousands of units that decided the matter. Here we have two; **what do you
-# expect?**
+# A simple recurrent layer needs about $T \cdot 2 n_h^2$ multiplications (a GRU three times as many), in $T$
+# steps *one after the other*. Attention needs about $4 T d^2$ for its matrices and $2 T^2 d$ for scores and
+# means: a part that grows with the **square** of the length. But all times are computed at once, in training
+# as well: no step waits for the one before. A graphics card, with its thousands of units, can use that; a
+# processor with two cores has less of it. **What do you expect** of the times? (`tf.function` compiles the
+# layer, as `fit` does. The shortest of five runs counts.)
 
 # %%
 print("    T   GRU (ms)   attention (ms)")
@@ -1365,16 +1436,19 @@ for T in budget.pick(smoke=[64], cpu=[64, 256, 1024]):
     ):
         compiled = tf.function(layer)
         compiled(*inputs)
-        start = time.perf_counter()
-        for _ in range(3):
+        runs = []
+        for _ in range(5):
+            start = time.perf_counter()
             compiled(*inputs)
-        row.append((time.perf_counter() - start) / 3 * 1000)
+            runs.append(1000 * (time.perf_counter() - start))
+        row.append(min(runs))
     print(f"{T:5} {row[0]:10.0f} {row[1]:12.0f}")
 
 # %% [markdown]
-# The times are of one processor at one moment, so look at how they grow, not at their size: the time of the
-# recurrent layer in proportion to $T$, that of attention faster, once the square is what counts. Every text
-# that is twice as long costs four times as much of it, in time and in memory. And when it *writes*, a
+# The times are of one processor at one moment, so look at how they grow, not at their size: from the second
+# length to the third, four times as long, the time of attention grows by a larger factor than that of the
+# recurrent layer, since the square begins to count. A text that is twice as long costs four times as much of
+# that part, in time and in memory. And when it *writes*, a
 # Transformer too goes step by step.
 #
 # ### Where this leads
@@ -1391,13 +1465,13 @@ for name, blocks, d in (("ours", 2, 64), ("GPT-3 (Brown et al., 2020)", 96, 12_2
 # %% [markdown]
 # What such a model has, and what you have not seen here:
 #
-# - **Pieces of words.** It reads neither characters nor words but some ten thousands of frequent pieces,
+# - **Pieces of words.** It reads neither characters nor words but tens of thousands of frequent pieces,
 #   found by counting (Sennrich et al., 2016). Common words are one piece; no word is unknown.
 # - **Other uses of the blocks.** Without the mask each word sees both sides: a reader rather than a writer
 #   (BERT; Devlin et al., 2019). Pieces of pictures in place of words give a vision Transformer (Dosovitskiy
 #   et al., 2021).
 # - **Two trainings.** First on very much text; then on answers that people wrote or preferred (Ouyang et al.,
-#   2022). Only the second makes it answer questions.
+#   2022). The second makes it follow what it is asked to do rather than go on with the text.
 # - **What writing costs.** Keys and values of the past are kept, not computed anew for each word. And the
 #   square of the length is fought: there are layers that are trained in parallel and write like a recurrent
 #   network, with a state of fixed size (Gu & Dao, 2023).

@@ -28,20 +28,21 @@ def _halves(*shape):
     ],
     mistakes={
         "is something of the future in the mean?": "past = series[:cut] -> past = series",
-        "the scale is that of the first values, not that of the last.": "series[:cut] -> series[cut:]",
         "is the mean taken away?": "(series - past.mean()) -> series",
         "the standard deviation is not used.": " / past.std() -> ",
         "a standard deviation is the root of the variance.": "past.std() -> past.var()",
-        "how many values are left out between inputs and targets?": "length + gap : -> length : gap * 0 +",
-        "the first target comes after the last input.": "length + gap : -> length + gap - 1 :",
-        "with a gap of 0 the targets follow at once.": "length + gap : -> length + gap + 1 :",
+        "how many values are left out between inputs and targets?": " + gap -> ",
+        "the first target comes after the last input.": "+ gap -> + gap - 1",
+        "with a gap of 0 the targets follow at once.": "+ gap -> + gap + 1",
         "is the last training window lost?": "end <= cut -> end < cut",
         "does a training window look beyond the cut?": "end <= cut -> first <= cut",
+        "all targets of a training window lie in the past.": "end <= cut -> first < cut",
         "all targets of a test window lie after the cut.": "first >= cut -> end > cut",
         "the inputs of a test window may lie before the cut: they are known.": "first >= cut -> t >= cut",
         "is the first test window lost?": "first >= cut -> first > cut",
         "is the last window of the series lost?": "len(series) - width + 1 -> len(series) - width",
-        "the oldest value comes first.": "series[t : t + length] -> series[t : t + length][::-1]",
+        "inputs and targets of one part come one after the other.": "return *part(train), *part(test) -> "
+        "return sum(zip(part(train), part(test)), ())",
         "first the training part, then the test part.": "train), *part(test -> test), *part(train",
     },
 )
@@ -52,7 +53,7 @@ def windows(series, cut, length, gap, horizon):
     train, test, width = [], [], length + gap + horizon
     for t in range(len(series) - width + 1):
         first, end = t + length + gap, t + width
-        pair = series[t : t + length], series[t + length + gap : t + width]
+        pair = series[t : t + length], series[first:end]
         if end <= cut:
             train.append(pair)
         if first >= cut:
@@ -134,10 +135,7 @@ def leaky_bptt(x, u, W_x, W_h, b, alpha):
         "a short gradient stays as it is; which is the one to shorten?": "min(1.0 -> max(1.0",
         "the norm has a root.": " ** 0.5 -> ",
         "squares are added up, not absolute values.": "np.sum(g**2) -> np.sum(np.abs(g))",
-        "the norm of all is not the sum of the norms.": [
-            "np.sum(g**2) -> np.sum(g**2) ** 0.5",
-            ") ** 0.5\n -> )\n",
-        ],
+        "norms do not add up like that.": "2) for g in gradients) ** 0.5 -> 2) ** 0.5 for g in gradients)",
         "is every array in the norm?": "g in gradients) -> g in gradients[:1])",
         "a sum over all entries, not their mean.": "np.sum(g**2) -> np.mean(g**2)",
         "how long should the result be?": "most / norm -> 1 / norm",
@@ -172,7 +170,6 @@ _TWO_STEPS = (*map(np.array, ([[[1.0], [2.0]]], [2], [[1.0, 0, 2]], [[0.0, 1, 3]
         "what does the reset gate do?": "(r * h) -> h",
         "is it the old state or the candidate that z keeps?": "z * h + (1 - z) * c -> (1 - z) * h + z * c",
         "the candidate comes in with a factor.": "(1 - z) * c -> c",
-        "a part of the old state is kept.": "new = z * h + -> new =",
         "the order of the columns is z, r, candidate.": "z, r = -> r, z =",
         "the candidate lies between -1 and 1.": "c = np.tanh( -> c = (",
         "a gate lies between 0 and 1.": "gates = 1 / (1 + np.exp(-a)) -> gates = np.tanh(a)",
@@ -182,8 +179,7 @@ _TWO_STEPS = (*map(np.array, ([[[1.0], [2.0]]], [2], [[1.0, 0, 2]], [[0.0, 1, 3]
         "after the end of a sequence its state stays; it is not set to 0.": "new, h) -> new, 0 * h)",
         "a sequence of length 2 has the steps 0 and 1.": "t < lengths -> t <= lengths",
         "is the last step of a sequence lost?": "t < lengths -> t + 1 < lengths",
-        "time runs forwards.": "in range(x.shape[1]) -> in reversed(range(x.shape[1]))",
-        "the update gate is not the reset gate.": "(r * h) -> (z * h)",
+        "what has a sequence without a step read?": "t < lengths -> (t < lengths) | (lengths == 0)",
     },
 )
 def gru(x, lengths, W, U, b):
@@ -202,10 +198,11 @@ def gru(x, lengths, W, U, b):
 
 @exercise(
     cases=[
-        (np.log([[[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [0.5, 0.25, 0.25]]]), np.array([[0, 2, -1]]), 2),
+        (np.log([[[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]] * 2]), np.array([[0, 2, 1, -1]]), 2),
         (_halves(2, 6, 4), np.array([[1, 0, 3, 2, 0, -1], [2, 0, -1, -1, -1, -1]]), 0),
         (_halves(3, 4, 3), np.array([[1, 0, 2, 0], [2, -1, -1, -1], [1, 1, 2, -1]]), 2),
         (np.array([[[900.0, 0], [0, 1000]]]), np.array([[0, 1]]), 1),
+        (np.array([[[1000.0, 0]] + [[0.0, 0]] * 15]), np.ones((1, 16), int), 1),
         (_halves(1, 5, 3).astype("float32"), np.array([[0, 1, 0, 1, 1]]), 1),
     ],
     mistakes={
@@ -215,10 +212,11 @@ def gru(x, lengths, W, U, b):
         "a mean of means?": "= cost.sum() / n -> = np.mean(cost.sum(1) / there.sum(1))",
         "a mean over the characters, not their sum.": "= cost.sum() / n -> = cost.sum()",
         "are places without text counted?": "n, words = there.sum() -> n, words = there.size",
+        "a space is a character, too.": "n, words = there.sum() -> n, words = there[targets != space].sum()",
         "where does the power come in?": "2 ** (cost.sum() / words) -> cost.sum() / words",
         "the perplexity of a word, not that of a character.": "(cost.sum() / words) -> (cost.sum() / n)",
         "bits and the base e do not go together.": "2 ** ( -> np.exp(",
-        "how many words are there? Each ends in a space.": "np.sum(targets == space) -> len(targets)",
+        "how many words are there? Each ends in a space.": "words = there.sum(), -> words = there.sum(), 1 +",
         "a space is to be guessed, too.": "= targets >= 0 -> = (targets >= 0) & (targets != space)",
         "logits may be large: what can be taken away first?": " - logits.max(axis=-1, keepdims=True) -> ",
         "logits are no probabilities.": "a - norm -> logits",
@@ -243,7 +241,7 @@ _STEEP = np.log(np.array([[0.05, 0.5, 0.15, 0.3], [0.4, 0.1, 0.3, 0.2]]))
 
 @exercise(
     cases=[
-        (np.log(np.array([[0.5, 0.125, 0.375]])), 1.0, 0.6),
+        (np.log(np.array([[0.5, 0.125, 0.375], [0.3, 0.5, 0.2]])), 1.0, 0.6),
         (_STEEP, 1.0, 0.75),
         (_STEEP, 0.5, 0.75),
         (_STEEP + 2000, 2.0, 0.75),
@@ -263,8 +261,12 @@ _STEEP = np.log(np.array([[0.05, 0.5, 0.15, 0.3], [0.4, 0.1, 0.3, 0.2]]))
         "is it a share of the symbols?": "sums - ranked -> np.arange(p.shape[1]) / p.shape[1] + 0 * p",
         "a sum of probabilities is asked for.": "sums - ranked < mass -> ranked >= mass * ranked[:, :1]",
         "each row has its own set.": "np.argsort(-p, axis=1) -> np.argsort(-p, axis=1)[[0] * len(p)]",
-        "the softmax runs over the symbols of a row.": "e / e.sum(axis=1, keepdims=True) -> e / e.sum()",
+        "the softmax runs over the symbols of a row.": "/ e.sum(axis=1, keepdims=True) -> / e.sum(axis=0)",
         "symbols of the set keep their proportions.": "ranked * inside -> 1.0 * inside",
+        "first the temperature, then the cut.": [
+            "logits / temperature -> 1.0 * logits",
+            "ranked * inside -> inside * ranked ** (1 / temperature)",
+        ],
     },
 )
 def nucleus(logits, temperature, mass):
@@ -301,7 +303,6 @@ def nucleus(logits, temperature, mass):
         "are the scores divided?": " / q.shape[-1] ** 0.5 -> ",
         "the width of all heads or that of one?": "q.shape[-1] ** -> (heads * q.shape[-1]) **",
         "the weights of a query add up to 1 over the keys.": "-1e9)) -> -1e9), axis=2)",
-        "a row for each query, a column for each key.": "q, k, v = split -> k, q, v = split",
     },
 )
 def attend(q, k, v, begin, heads):
@@ -329,7 +330,7 @@ def _attention_case(name, T, width, E, begin, heads):
         found = expect.as_array(attend(q, k, v, np.array(begin), heads))
         if found.shape != v.shape:
             return found
-        hint = "a place before begin sees nothing: what is the softmax of a row of -inf?"
+        hint = "what is the softmax of a row of -inf?" if any(begin) else "what is 0 times infinity?"
         expect.true(np.isfinite(found).all(), f"attend, {name}: some values are not finite.", hint)
         return np.where(np.arange(T)[:, None] >= np.reshape(begin, (-1, 1, 1)), found, 0)
 

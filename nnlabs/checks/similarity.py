@@ -92,7 +92,7 @@ def _points(m, d, equal=0):
 
 @exercise(
     cases=[
-        (np.array([[0.0, 0], [0, 0]]), np.array([[3.0, 4], [0, 2]]), np.array([1, 0]), 1.0, 4.0),
+        (np.zeros((2, 3)), np.array([[3.0, 4, 0], [0, 2, 0]]), np.array([1, 0]), 1.0, 4.0),
         (*_points(9, 3, equal=2), 0.5, 3.0),
         (*_points(8, 2), 0.0, 2.0),
         (np.array([[1, 2], [3, 5]]), np.array([[1, 4], [0, 1]]), np.array([False, True]), 1, 3),
@@ -113,7 +113,6 @@ def _points(m, d, equal=0):
         "two equal points have no direction: the slope there is 0.": "np.where(D > 0, D, 1) -> D",
         "is it the slope at a, or at b?": "a - b, np -> b - a, np",
         "is the first margin used?": "D - near -> D",
-        "is this pushed only as far as the smaller margin?": "far - D -> near - D",
         "first the loss, then its slope.": "return loss, slope -> return slope, loss",
     },
 )
@@ -136,13 +135,13 @@ def _table(y, d, seed):
     return (2 - 2 * e @ e.T).astype("float32"), np.array(y)
 
 
-_LINE = np.array([0.0, 2.0, 3.0, 7.0], "float32")
+_LINE = np.array([0.0, 1.0, 2.0, 10.0], "float32")
 
 
 @exercise(
     **KERAS,
     cases=[
-        (np.abs(_LINE[:, None] - _LINE), np.array([0, 0, 1, 1]), 2.0),
+        (np.abs(_LINE[:, None] - _LINE), np.array([0, 0, 1, 1]), 3.0),
         (*_table([3, 1, 3, 1, 3, 2, 2], 3, 1), 0.5),
         (*_table([0, 1, 1, 0, 2, 1], 2, 2), 0.2),
         (*_table([5, 5, 5, 0], 3, 3), 0.0),
@@ -150,6 +149,7 @@ _LINE = np.array([0.0, 2.0, 3.0, 7.0], "float32")
     ],
     mistakes={
         "an image is not its own partner.": " - ops.eye(ops.shape(D)[0]) -> ",
+        "a negative that is as near as the partner is not farther.": "(an > ap) -> (an >= ap)",
         "this is the hardest negative of all: is it farther than the partner?": "other & (an > ap) -> other",
         "a semi-hard negative is farther than the partner.": "(an > ap) -> (an < ap)",
         "which of the negatives that are farther is the hardest?": [
@@ -223,7 +223,6 @@ _V, _G = _RNG.integers(-9, 10, size=(2, 4, 3)) / 2
         "each row has its own length.": "(v**2).sum(axis=1, keepdims=True) -> (v**2).sum()",
         "each row has its own inner product, one number.": "(g * u).sum(axis=1, keepdims=True) -> g * u",
         "the length is the root of the sum of squares.": "length = np.sqrt -> length =",
-        "the length of g matters: it is the slope at u.": "along = -> g = g / np.sqrt((g**2).sum()); along =",
     },
 )
 def through_sphere(v, g):
@@ -255,7 +254,7 @@ _MANY = np.random.default_rng(1).permutation(np.repeat([2, 3, 5, 8, 9], [5, 5, 5
         "the answer is a place in the support, not a letter.": "query, answer -> query, chosen[answer]",
         "does each answer belong to its query?": "query, answer -> query, answer[::-1]",
         "a row for each letter, a column for each shot.": "return support, -> return support.T,",
-        "a row has images of one letter.": "return support, -> return support.T.reshape(ways, shots),",
+        "is there a place whose letter is never asked?": "rng.integers(ways, -> rng.integers(ways - 1,",
     },
 )
 def episode(letter, ways, shots, queries, rng):
@@ -282,6 +281,7 @@ def facts_of_episodes(attempt):
     letters = _MANY[support]
     rows, shots = np.sort(letters[..., 0], axis=1), np.sort(support.reshape(500, 6), axis=1)
     equal = np.mean(answer[:, 0] == answer[:, 1])
+    shares = [[np.mean(a == k) for k in range(3)] for a in answer.T]
     right = np.take_along_axis(letters[..., 0], answer.astype(int), axis=1)
     return {
         "two letters in one row": _ever(letters != letters[..., :1]),
@@ -290,7 +290,7 @@ def facts_of_episodes(attempt):
         "an image twice in the support": _ever(np.diff(shots) == 0),
         "a query from the support": _ever(query[:, :, None] == shots[:, None]),
         "an image asked twice": _ever(np.diff(np.sort(query)) == 0),
-        "places of the answers": [_evenly([np.mean(a == k) for k in range(3)], 0.2) for a in answer.T],
+        "places of the answers": [f"{np.count_nonzero(s)} occur, {_evenly(s, 0.2)}" for s in shares],
         "equal answers": "always" if equal > 0.9 else _evenly([equal, 1 / 3], 0.12),
         "letters": _evenly([np.mean((rows == c).any(axis=1)) for c in np.unique(_MANY)], 0.2),
         "images in the support": "all occur" if len(np.unique(support)) == 45 else "some never occur",
@@ -309,14 +309,15 @@ _ASKED = np.array([[1.0], [2.0], [3.0], [2.0], [0.5], [-1.0], [0.0]])
 @exercise(
     cases=[
         (np.array([[[0.0]], [[4.0]]]), _ASKED, np.array([0, 0, 0, 1, 0, 0, 0])),
-        (np.ones((5, 1, 3)), np.ones((4, 3)), np.array([0, 3, 0, 4])),
+        (np.ones((5, 1, 3)), np.ones((4, 3)), np.array([0, 3, 2, 4])),
+        (np.array([[[0.1]], [[0.2]]]), np.array([[0.15]]), np.array([0])),
         (_TWO, np.array([[1.0], [6.5], [2.9]]), np.array([2, 1, 2])),
         (_RNG.integers(-9, 10, size=(4, 3, 2)) / 4, _RNG.normal(size=(40, 2)), np.arange(40) % 4),
         (_RNG.normal(size=(5, 2, 3)), _RNG.normal(size=(9, 3)).astype("float32"), np.arange(9) % 5),
         (np.array([[[1], [2]], [[4], [8]]]), np.array([[3], [4], [9]]), np.array([0, 1, 1])),
     ],
     mistakes={
-        "one fault is left: what does a constant embedding score?": " / nearest.sum(axis=1) -> ",
+        "a fault shows in ties: what does a constant embedding score?": " / nearest.sum(axis=1) -> ",
         "one fault is left: whose shots are averaged? Look at an episode with two shots.": (
             "support.mean(axis=1) -> support.reshape(-1, *support.shape[::2]).mean(axis=0)"
         ),
@@ -325,13 +326,9 @@ _ASKED = np.array([[1.0], [2.0], [3.0], [2.0], [0.5], [-1.0], [0.0]])
             "hit / nearest.sum(axis=1) -> dist.argmin(axis=1) == answer"
         ),
         "the share is that of the ways that are equally near.": "/ nearest.sum(axis=1) -> / len(support)",
-        "this counts the farthest.": "dist.min( -> dist.max(",
         "one shot is not all: where is the mean?": "support.mean(axis=1) -> support[:, 0]",
         "the sum of the shots lies farther out.": "support.mean(axis=1) -> support.sum(axis=1)",
-        "a distance has all numbers of a vector in it.": "- prototype, -> [..., :1] - prototype[:, :1],",
-        "the distance to the mean is wanted, not that to the nearest shot.": (
-            "norm(query[:, None] - prototype, axis=2) -> norm(query[:, None, None] - support, axis=3).min(2)"
-        ),
+        "distances that differ by rounding alone are equal.": "np.isclose( -> np.equal(",
         "a mean is wanted, not a sum.": "np.mean(credit) -> np.sum(credit)",
     },
 )
@@ -355,12 +352,14 @@ _ANY = _RNG.permutation(40)
         (np.arange(10.0, 0.0, -1.0), _SAME[::-1] > 0, 0.4),
         (np.array([1, 1, 2, 2, 2, 3, 3, 4]), np.array([1, 1, 1, 0, 1, 1, 0, 0]), 0.3),
         (np.array([0.5, 1.0, 1.5, 2.0]), np.array([0, 1, 0, 1]), 0.25),
+        (np.array([1, 1, 1, 1, 2, 2, 2, 3, 3]), np.array([1, 1, 0, 0, 1, 1, 1, 0, 0]), 0.5),
         (np.sqrt(_ANY / 3).astype("float32"), (_ANY + _RNG.integers(0, 20, 40)) < 30, 0.1),
         (np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 0, 1, 0]), 1.0),
     ],
     mistakes={
         "a pair is accepted if it is near.": "t >= D -> t <= D",
         "the label 1 means same.": "np.asarray(same, bool) -> ~np.asarray(same, bool)",
+        "are the labels numbers? ~1 is -2.": "np.asarray(same, bool) -> np.asarray(same)",
         "a distance equal to the threshold is accepted.": "t >= D -> t > D",
         "the rate itself is still allowed.": "far <= rate -> far < rate",
         "which of the thresholds that are allowed is wanted?": "[0][-1] -> [0][0]",
@@ -375,6 +374,7 @@ _ANY = _RNG.permutation(40)
         ),
         "these are accepted: who is rejected?": "(~accept[:, same]) -> accept[:, same]",
         "the equal error rate does not depend on the rate.": "worse.min() -> worse[k]",
+        "are they smallest where they are closest?": "worse.min() -> worse[abs(far - frr).argmin()]",
         "both errors should be small at once.": "np.maximum( -> np.minimum(",
         "the larger of the two errors counts, not their mean.": "np.maximum(far, frr) -> (far + frr) / 2",
         "does the gate have a threshold that rejects everybody?": "np.append(-1, D) -> D",
