@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.6, cpu: 4}
+#     minutes: {smoke: 0.8, cpu: 4}
 # ---
 
 # %% [markdown]
