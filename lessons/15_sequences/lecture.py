@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1, cpu: 9.5}
+#     minutes: {smoke: 1, cpu: 11}
 # ---
 
 # %% [markdown]
