@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1, cpu: 4.5}
+#     minutes: {smoke: 1, cpu: 5}
 # ---
 
 # %% [markdown]
