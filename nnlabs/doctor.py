@@ -73,11 +73,15 @@ def check_data() -> Finding:
     return False, f"{'; '.join(wrong[:3])}{more}; restore them: git checkout -- data, or reinstall nnlabs"
 
 
+def chromium() -> str | None:
+    """Return the path of a Chromium on this machine, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 def check_browser() -> Finding:
     """Tell whether the tests in a browser can run; nothing else needs one that is found here."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    return True, found or "no Chromium found; only tests need it (Debian: apt install chromium)"
+    return True, chromium() or "no Chromium found; only tests need it (Debian: apt install chromium)"
 
 
 def check_links() -> Finding:

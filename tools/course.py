@@ -89,8 +89,8 @@ def published() -> tuple[str, str, str]:
     return project["project"]["urls"]["Repository"], settings["branch"], settings["jupyterhub"]
 
 
-def links(path: str) -> str:
-    """Return the Markdown line that opens the notebook at ``path`` elsewhere."""
+def addresses(path: str) -> dict[str, str]:
+    """Return where the notebook at ``path`` opens elsewhere: Colab, Binder and JupyterHub."""
     repository, branch, hub = published()
     slug = repository.removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{slug}/blob/{branch}/{path}"
@@ -98,7 +98,13 @@ def links(path: str) -> str:
     pull = {"repo": repository, "branch": branch, "urlpath": f"lab/tree/{slug.split('/')[1]}/{path}"}
     asks_for_one = "https://nbgitpuller.readthedocs.io/en/latest/link.html"
     page = f"{hub}/hub/user-redirect/git-pull" if hub else asks_for_one
+    return {"Colab": colab, "Binder": binder, "JupyterHub": f"{page}?{urlencode(pull)}"}
+
+
+def links(path: str) -> str:
+    """Return the Markdown line that opens the notebook at ``path`` elsewhere."""
+    to = addresses(path)
     return (
-        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})"
-        f" · [Binder]({binder}) · [JupyterHub]({page}?{urlencode(pull)})"
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({to['Colab']})"
+        f" · [Binder]({to['Binder']}) · [JupyterHub]({to['JupyterHub']})"
     )

@@ -146,10 +146,9 @@ def start(lesson: Lesson) -> str:
     repository, *_ = course.published()
     if repository == PLACEHOLDER:
         return "- **on your laptop**: unpack the course, then `make lab` in its folder."
-    links = re.findall(r"\[(Binder|JupyterHub)\]\(([^)]*)\)", course.links(f"notebooks/{lesson.name}.ipynb"))
-    colab = re.search(r"\]\((https://colab[^)]*ipynb)\)", course.links(f"notebooks/{lesson.name}.ipynb"))[1]
+    to = course.addresses(f"notebooks/{lesson.name}.ipynb")
     return "\n".join([
-        f"- in [Colab]({colab}) or [Binder]({dict(links)['Binder']}), without an installation;",
+        f"- in [Colab]({to['Colab']}) or [Binder]({to['Binder']}), without an installation;",
         f"- **on your laptop**: `git clone {repository}`, then `make lab` in its folder.",
     ])  # fmt: skip
 

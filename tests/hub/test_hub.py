@@ -18,9 +18,11 @@ from urllib.request import Request, urlopen
 import nbformat
 import pytest
 
+from nnlabs import doctor
+
 pytest.importorskip("jupyterhub", reason="make test-hub makes an environment with JupyterHub")
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = doctor.chromium()
 ROOT = Path(__file__).parents[2]
 LAB, MINE, TOKEN = "01_neurons", "https://github.com/ada/networks", "of-these-tests"
 HUB = """\

@@ -16,9 +16,11 @@ from urllib.request import urlopen
 import nbformat
 import pytest
 
+from nnlabs import doctor
+
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwright")
 notebook = pytest.importorskip("notebook", reason="the browser tests need Notebook")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = doctor.chromium()
 if CHROMIUM is None:
     pytest.skip("the browser tests need a Chromium", allow_module_level=True)
 

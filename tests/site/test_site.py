@@ -1,7 +1,6 @@
 """The site that ``make site`` has built, in a real browser: all is there, and nothing leaves the machine."""
 
 import re
-import shutil
 import tarfile
 import threading
 from functools import partial
@@ -13,11 +12,11 @@ from urllib.parse import unquote, urlparse
 import pooch
 import pytest
 
-from nnlabs.doctor import PLACEHOLDER
+from nnlabs import doctor
 from tools import site
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the site's tests need Playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = doctor.chromium()
 if CHROMIUM is None:
     pytest.skip("the site's tests need a Chromium", allow_module_level=True)
 if not (site.SITE / "index.html").is_file():
@@ -146,5 +145,5 @@ def test_the_search_finds_a_word_without_a_network(page, address):
 
 
 def test_the_placeholder_is_no_link_on_the_home_page():
-    if site.course.published()[0] == PLACEHOLDER:
-        assert PLACEHOLDER not in Path(site.SITE / "index.html").read_text(encoding="utf-8")
+    if site.course.published()[0] == doctor.PLACEHOLDER:
+        assert doctor.PLACEHOLDER not in Path(site.SITE / "index.html").read_text(encoding="utf-8")
