@@ -307,6 +307,9 @@ SOURCES = {
     "similarity_seeds": Source(
         "lesson 14, two seeds", [sys.executable, str(LESSONS / "14_similarity" / "seeds.py")], build_seeds
     ),
+    "gan_seeds": Source(
+        "lesson 11, two seeds", [sys.executable, str(LESSONS / "11_gan" / "seeds.py")], build_seeds
+    ),
     "infogan_seeds": Source(
         "lesson 12, five seeds", [sys.executable, str(LESSONS / "12_infogan" / "seeds.py")], build_seeds
     ),

@@ -5,9 +5,10 @@ python lessons/08_vision_tasks/seeds.py        # a quarter of an hour
 
 import contextlib
 import io
-import json
 import os
 from pathlib import Path
+
+from tools import seeds
 
 SEEDS = 2, 3, 4  # the lecture's own run has 1
 LECTURE = Path(__file__).with_name("lecture.py").read_text(encoding="utf-8").split("# ### The threshold")[0]
@@ -23,7 +24,7 @@ def run(seed):
     for (method, ground), row in names["table"].items():
         if method == "detector":
             figures[ground] = dict(zip(("map50", "map75", "any_digit"), row, strict=True))
-    return {name: {key: round(float(v), 4) for key, v in row.items()} for name, row in figures.items()}
+    return figures
 
 
 if __name__ == "__main__":
@@ -32,4 +33,4 @@ if __name__ == "__main__":
     for seed in SEEDS:
         results.append(run(seed))
         print(seed, results[-1], flush=True)
-        Path("vision_seeds.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        seeds.write("vision_seeds.json", results)
