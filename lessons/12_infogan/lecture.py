@@ -620,8 +620,8 @@ def play_game(model, arrays, seed):
 
 
 # %% [markdown]
-# Two networks with the same form, rates, seed and number of steps. First the regular GAN, $\lambda = 0$,
-# which gets the code as further inputs and has no use for its $Q$:
+# Two networks with the same form, rates, seed and number of steps; each takes one to two minutes. First the
+# regular GAN, $\lambda = 0$, which gets the code as further inputs and has no use for its $Q$:
 
 # %%
 mnist = data.mnist()
@@ -940,7 +940,7 @@ def learn_from_pairs(model, pair, seed, steps=PAIR_STEPS, size=256):
 # %% [markdown]
 # The same form, rates, seed and number of steps of the game as before. (The steps on pairs come on top: it
 # gets more training. Section 6 measures what $Q$ knows before the game, and what it would know if it went on
-# with pairs alone.)
+# with pairs alone.) Both cells together take two to three minutes.
 
 # %%
 keras.utils.set_random_seed(SEED)

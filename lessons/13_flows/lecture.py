@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1, cpu: 5}
+#     minutes: {smoke: 1, cpu: 4.5}
 # ---
 
 # %% [markdown]
@@ -510,7 +510,7 @@ def moon_flow(couplings, x):
 
 keras.utils.set_random_seed(1)
 flow = moon_flow(12, x_train)
-train(flow, x_train, budget.pick(smoke=50, cpu=4000), size=256, rate=5e-3)
+train(flow, x_train, budget.pick(smoke=50, cpu=3000), size=256, rate=5e-3)
 print(f"{flow.count_params():,} parameters; a mixture of twenty Gaussians has {20 * (2 + 3) + 19}")
 
 # %% [markdown]
@@ -557,7 +557,7 @@ if budget.name != "smoke":
 
 # %% [markdown]
 # **Simple models win.** Twenty Gaussians are the nearest to the truth, with a fraction of a percent of the
-# flow's parameters; the kernel density is second; ten Gaussians and the flow are about equal. (One training
+# flow's parameters; the kernel density is second; ten Gaussians and the flow follow. (One training
 # of each; section 5 has three seeds.) Mixtures are at home here: small clouds lie along two half circles as
 # beads on a string, and the true density *is* a mixture of Gaussians, of infinitely many. These data in the
 # plane do not need a flow. Its advantage shows in more dimensions (section 6). Here we learn what a flow
@@ -676,7 +676,7 @@ animation.strip(
 # We count samples that are **off the moons**: farther than $3\sigma$ from both half circles; and, of these,
 # the ones **between** the moons: inside both circles, of which the moons are halves. **Before you run the
 # next cells, what do you expect** for 2, 4 and 8 couplings? Each is trained with three seeds and the same
-# number of steps.
+# number of steps, a minute in all.
 
 
 # %%
@@ -702,7 +702,7 @@ def trials(couplings, x, steps, of=BOTH):
 
 
 # %%
-steps = budget.pick(smoke=20, cpu=1500)
+steps = budget.pick(smoke=20, cpu=1300)
 print("data: {:.2%} off the moons, {:.2%} between them".format(*off_the_moons(x_test)))
 bridges = {couplings: trials(couplings, x_train, steps) for couplings in (2, 4, 8)}
 for couplings, found in bridges.items():
@@ -1020,8 +1020,9 @@ print("codes", codes.shape, f" squared error of a new digit {float(error):.1f}")
 
 # %% [markdown]
 # Densities for the same codes: one Gaussian, ten, a hundred, and a flow of eight couplings. Ten Gaussians and
-# the flow are fitted from three seeds. **Before you run the next cells, what do you expect:** who has the
-# highest likelihood on codes of images that nobody has seen, and whose digits are best?
+# the flow are fitted from three seeds, all in one to two minutes. **Before you run the next cells, what do
+# you expect:** who has the highest likelihood on codes of images that nobody has seen, and whose digits are
+# best?
 
 # %%
 seeds = budget.pick(smoke=[1], cpu=[1, 2, 3])
