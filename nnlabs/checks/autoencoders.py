@@ -260,6 +260,7 @@ def _keep_largest_in_training(attempt):
         "only one of the two paths is averaged over the images.": " / len(x) -> ",
         "the part with W is not averaged over the images.": "np.mean -> np.sum",
         "the gradient by b is divided by n twice.": "np.sum(by_a, axis=0) -> np.mean(by_a, axis=0)",
+        "b moves a, and a moves p: the gradient by b is not 0.": "np.sum(by_a, axis=0) -> 0 * b",
         "p = h (1 - h) changes with a, too: its derivative is missing.": " * (1 - 2 * h) -> ",
         "a moves h, and h moves p²: one factor is missing.": "np.square(p) * (1 -> p * (1",
         "look at the sign of the derivative of p.": "(1 - 2 * h) -> (2 * h - 1)",

@@ -93,6 +93,9 @@ def modes_hit(points, centres, radius):
         "at the minimum the derivative is 0: is a factor wrong?": "gap / -> gap / 2 /",
         "each square has its own density as a factor; what is below?": "some, total, 1) -> some, p_g, 1)",
         "each x has its own best value: nothing is summed over the places.": "total, 1) -> total.sum(), 1)",
+        "at the minimum d is a ratio: divide by what d is multiplied with.": (
+            "gap / np.where(some, total, 1) -> gap"
+        ),
         "where both densities are 0 the formula gives 0 / 0: return 0.": "total > 0 -> total >= 0",
         "0 is for the places where both densities are 0, not only one.": "total > 0 -> p_star * p_g > 0",
         "a broken line is lowest at a kink: where are they?": "np.sign(gap) -> 1.0 * (gap > 0)",

@@ -84,6 +84,9 @@ def _of_a_bit(p):
             "_entropy(prior) -> -np.sum(prior * np.log(prior))"
         ),
         "the symbol passes once, not twice: look at the share that arrives.": "(1 - lost) -> (1 - lost)**2",
+        "a share is no information: lost symbols take their share of H(X) away.": (
+            "return (1 - lost) * known -> return known - lost"
+        ),
         "where does the share of lost symbols come in?": "(1 - lost) * known -> known + 0 * lost",
         "look at the sign: an information is not negative.": "return ( -> return -(",
         "each share of lost symbols has its own information.": "(1 - lost) -> (1 - np.mean(lost))",
@@ -129,6 +132,9 @@ def _guesses(n, k, seed):
         "each image has one category: log_q[:, categories] takes all of them.": "[i, -> [:,",
         "log_q holds logarithms already.": "np.mean(score) -> np.mean(np.log(score))",
         "this is Q itself; take its logarithm.": "np.mean(score) -> np.mean(np.exp(score))",
+        "the mean of the logarithms is asked for, not the logarithm of the mean.": (
+            "np.mean(score) -> np.log(np.mean(np.exp(score)))"
+        ),
         "return one number: the mean over the images.": "np.mean(score) -> score",
     },
 )
@@ -158,6 +164,7 @@ def _logits(n, k, beta, seed):
         "this is minus the derivative: the bound has +log Q.": "own - mean -> mean - own",
         "Q is the softmax of beta times the logits; where is beta in Q?": "= beta * logits -> = logits",
         "what is the derivative of beta * a by beta?": "own - mean -> beta * (own - mean)",
+        "beta * a, by beta, is a: the first part has no beta.": "own = logits[ -> own = scaled[",
         "what is the derivative of log(sum exp(beta * a)) by beta?": "own - mean -> own",
         "this is the derivative of the second part only, the logarithm of the sum.": "own - mean -> -mean",
         "the mean over the images is asked for, not their sum.": "np.mean(own -> np.sum(own",

@@ -225,6 +225,7 @@ def elbo_slopes(x, W, b, s, mu, log_var):
             "np.log(np.maximum(v / noise, 1)) -> np.log(v / noise)"
         ),
         "the divergence has the factor 1/2.": "kl = 0.5 * -> kl = ",
+        "a larger beta switches more codes off, not fewer.": "beta * s**2 -> s**2 / beta",
         "the divergence itself is wanted, not beta times it.": "return w, kl -> return w, beta * kl",
         "the divergence is the logarithm of a ratio of variances: which of the two is the larger?": (
             "return w, kl -> return w, -kl"
