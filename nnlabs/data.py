@@ -72,24 +72,26 @@ def _checksums(folder: Path) -> dict[str, str]:
             raise ValueError  # the last line has no end: the file was truncated
         return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
     except OSError:
-        raise DataError(_mend("SHA256SUMS", "missing")) from None
+        raise DataError(mend("SHA256SUMS", "missing")) from None
     except ValueError:
-        raise DataError(_mend("SHA256SUMS", "altered")) from None
+        raise DataError(mend("SHA256SUMS", "altered")) from None
 
 
 def _inspect(name: str, *, compare: bool = True) -> tuple[str, bytes]:
-    """Return the state of a file, ``ok``, ``missing`` or ``altered``, and its content."""
+    """Return the state of a file, ``ok``, ``missing``, ``pointer`` or ``altered``, and its content."""
     try:
         content = (DATA_DIR / name).read_bytes()
     except OSError:
         return "missing", b""
+    if content.startswith(b"version https://git-lfs"):
+        return "pointer", content
     if compare and hashlib.sha256(content).hexdigest() != checksums().get(name):
         return "altered", content
     return "ok", content
 
 
 def verify() -> dict[str, str]:
-    """Tell of every file that ships whether it is ``"ok"``, ``"missing"`` or ``"altered"``."""
+    """Tell of every file that ships whether it is ``ok``, ``missing``, a ``pointer`` or ``altered``."""
     return {name: _inspect(name)[0] for name in checksums()}
 
 
@@ -101,7 +103,7 @@ def read(name: str) -> bytes:
     path = DATA_DIR / name
     state, content = _inspect(name, compare=path not in _verified)
     if state != "ok":
-        raise DataError(_mend(name, state))
+        raise DataError(mend(name, state))
     _verified.add(path)
     return content
 
@@ -112,9 +114,16 @@ def arrays(name: str) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def _mend(name: str, state: str) -> str:
-    what = {"missing": "is missing", "altered": "is damaged: it was truncated or altered"}[state]
-    if DATA_DIR == _INSTALLED and DATA_DIR.parent.parent.name.endswith("-packages"):
+def mend(name: str, state: str) -> str:
+    """Say of a file that is not as it shipped what is wrong, and what to do."""
+    what = {
+        "missing": "is missing",
+        "pointer": "is not the file but its pointer of Git LFS",
+        "altered": "is damaged: it was truncated or altered",
+    }[state]
+    if state == "pointer":
+        how = "In the folder of the course, run: git lfs pull"
+    elif DATA_DIR == _INSTALLED and DATA_DIR.parent.parent.name.endswith("-packages"):
         how = "Install nnlabs again from where you got it, with pip's option --force-reinstall."
     elif (DATA_DIR.parent / ".git").exists():
         how = f"In the folder of the course, run: git checkout -- data/{name}"
@@ -390,7 +399,7 @@ def image_folder(path: str | Path, size: int = 160) -> Dataset:
         raise DataError(
             f"The folder {root} must hold at least 2 sub-folders, one for each class; found: {found}."
         )
-    for folder in folders:
+    for folder in sorted(folders, key=lambda folder: folder.name != "train"):  # Kaggle has a "test" beside it
         for deeper in filter(Path.is_dir, _visible(folder)):
             raise DataError(
                 f"{folder.name} holds a folder, {deeper.name}; the photos of a class lie in its own folder. "

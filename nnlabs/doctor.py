@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nnlabs
@@ -15,8 +18,15 @@ from nnlabs import runtime
 INSTALL = "run: pip install -r requirements.txt"
 PYTHONS = ((3, 10), (3, 13))
 NEEDED = ("numpy", "matplotlib", "sklearn", "IPython")
+KERAS_DEFAULTS = {
+    "floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last", "backend": "tensorflow"
+}  # fmt: skip
 OLDEST = {"keras": (3, 10), "tensorflow": (2, 19)}
 
+CHROMES = (  # where macOS and Windows have it
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+)
 PLACEHOLDER = "https://github.com/nnlabs-course/nnlabs"  # until python -m tools.publish names another
 
 Finding = tuple[bool, str]  # fine or not, and what was found with what to do
@@ -49,7 +59,17 @@ def check_keras() -> Finding:
         version = importlib.import_module(name).__version__
         if tuple(map(int, version.split(".")[:2])) < oldest:
             return False, f"{found}: {name} must be {'.'.join(map(str, oldest))} or newer; {INSTALL}"
-    return True, f"{found}; computes on {f'{gpus} GPU' if gpus else 'the CPU'}"
+    settings = Path(os.environ.get("KERAS_HOME", "~/.keras"), "keras.json").expanduser()
+    other = f"; the settings of another course in {settings} are not used" if _is_of_others(settings) else ""
+    return True, f"{found}; computes on {f'{gpus} GPU' if gpus else 'the CPU'}{other}"
+
+
+def _is_of_others(settings: Path) -> bool:
+    """Tell whether a ``keras.json`` asks for what the lessons are not written for."""
+    with suppress(OSError, ValueError, AttributeError):
+        asked = json.loads(settings.read_text(encoding="utf-8"))
+        return any(asked.get(name, value) != value for name, value in KERAS_DEFAULTS.items())
+    return False
 
 
 def check_jupyter() -> Finding:
@@ -66,22 +86,24 @@ def check_data() -> Finding:
     from nnlabs import data
 
     states = data.verify()
-    wrong = [f"{name} is {state}" for name, state in states.items() if state != "ok"]
+    wrong = [data.mend(name, state) for name, state in states.items() if state != "ok"]
     if not wrong:
         return True, f"{len(states)} files, all checksums right"
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return False, f"{'; '.join(wrong[:3])}{more}; restore them: git checkout -- data, or reinstall nnlabs"
+    more = f" And {len(wrong) - 3} more." if len(wrong) > 3 else ""
+    return False, " ".join(wrong[:3]) + more
 
 
 def chromium() -> str | None:
     """Return the path of a Chromium on this machine, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", *CHROMES)
     return next(filter(None, map(shutil.which, names)), None)
 
 
 def check_browser() -> Finding:
     """Tell whether the tests in a browser can run; nothing else needs one that is found here."""
-    return True, chromium() or "no Chromium found; only tests need it (Debian: apt install chromium)"
+    return True, chromium() or (
+        "no Chromium found; only tests need it (Debian: apt install chromium; elsewhere install Chrome)"
+    )
 
 
 def check_links() -> Finding:

@@ -73,6 +73,7 @@ def load_keras() -> tuple[str, int]:
 
             gpus = tf.config.list_physical_devices("GPU")
         keras.config.set_floatx("float32")
+        keras.config.set_epsilon(1e-7)
         keras.config.set_image_data_format("channels_last")
         # GPUs would round the factors of a matrix product to 10 bits; the lessons compare to 1e-6.
         tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnlabs import data
+from nnlabs import data, doctor
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,6 +203,15 @@ def test_the_mend_fits_the_installation(copy, monkeypatch):
         data.mnist()
 
 
+def test_a_pointer_of_git_lfs_is_called_one(copy):
+    (copy / "mnist.npz").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(data.DataError, match=r"mnist\.npz is not the file but its pointer.*git lfs pull"):
+        data.mnist()
+    found = doctor.check_data()
+    assert not found[0]
+    assert "git lfs pull" in found[1]
+
+
 def test_everything_that_ships_is_listed_and_whole():
     assert set(data.verify().values()) == {"ok"}
     paths = {p.relative_to(data.DATA_DIR).as_posix() for p in data.DATA_DIR.rglob("*") if p.is_file()}
@@ -315,7 +324,7 @@ def test_image_folder_tells_what_is_missing_or_lies_deeper(folder):
         "red": r"at least 2 sub-folders.*none",
         "single": "found: only blue",
         "few": "class dog has 4 readable images; at least 5",
-        "pets": r"^test holds a folder, cat; .*that holds it: .*test. Else",
+        "pets": r"^train holds a folder, cat; .*that holds it: .*train. Else",
         "deep": r"^dog holds a folder, more; .*Else move its photos",
     }.items():
         with pytest.raises(data.DataError, match=told):

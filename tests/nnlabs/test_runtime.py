@@ -41,17 +41,19 @@ def test_setup_seeds_python_and_numpy_and_says_one_line(capsys, monkeypatch):
 
 def test_setup_makes_keras_the_same_everywhere_and_keeps_its_start_up_log_away(tmp_path):
     """The same numbers, also with the ``keras.json`` that an earlier course left behind."""
-    settings = {"floatx": "float64", "image_data_format": "channels_first", "backend": "jax"}
+    settings = {"floatx": "float64", "epsilon": 1e-3, "image_data_format": "channels_first"}
+    settings["backend"] = "jax"
     (tmp_path / "keras.json").write_text(json.dumps(settings))
     code = (
         "from nnlabs import runtime; runtime.setup(3); import keras;"
-        "print(keras.config.image_data_format(), keras.random.normal((2,)).numpy().tolist())"
+        "print(keras.config.image_data_format(), keras.config.epsilon(),"
+        "keras.random.normal((2,)).numpy().tolist())"
     )
     first, second = run(code), run(code, KERAS_HOME=str(tmp_path))
     assert first.returncode == 0, first.stderr
     assert first.stderr == ""
     assert "Keras 3." in first.stdout
-    assert "\nchannels_last [" in first.stdout
+    assert "\nchannels_last 1e-07 [" in first.stdout
     assert first.stdout == second.stdout
 
 
@@ -105,9 +107,18 @@ def test_the_doctor_tells_what_is_wrong_and_goes_on(monkeypatch, capsys):
     assert doctor.main() == 1
     out = capsys.readouterr().out
     assert re.search("PROBLEM  packages: .*pip install -r requirements.txt", out)
-    assert re.search("PROBLEM  data: .*mnist.npz is altered.*git checkout", out)
+    assert re.search("PROBLEM  data: .*mnist.npz is damaged.*git checkout", out)
     assert "PROBLEM  memory: no such file (OSError)" in out
     assert "fine     disk: room" in out
+
+
+def test_the_doctor_names_the_settings_of_another_course(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert doctor.check_keras()[1].endswith("the CPU")
+    (tmp_path / "keras.json").write_text('{"epsilon": 1e-3}')
+    fine, found = doctor.check_keras()
+    assert fine
+    assert f"the settings of another course in {tmp_path / 'keras.json'} are not used" in found
 
 
 def test_the_doctor_notices_another_backend_and_old_versions(monkeypatch):
