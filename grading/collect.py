@@ -201,10 +201,15 @@ def _owner(one: Found, lab: str, rule: re.Pattern) -> tuple[str, str]:
 
 
 def _id_in_name(name: str, lab: str) -> str:
-    """Return what is left of a file's name without its suffixes, "(1)" and the lab's name."""
+    """Return what is left of a file's name without its suffixes, the lab's name and an attempt's number.
+
+    That is ``(1)`` of a browser, ``-1`` behind the lab's name of Canvas, and ``_attempt_`` with a time of
+    Blackboard: another attempt is no other student.
+    """
     stem = re.sub(r"(\.(ipynb|json|txt|tar))*(\.\w{1,5})?$", "", name) or name
     stem = re.sub(r"\s*\(\d+\)$", "", stem)
-    rest = re.sub(lab.replace("_", "[ _-]?"), "", stem, count=1, flags=re.IGNORECASE)
+    stem = re.sub(r"_attempt_\d{4}(-\d\d){5}", "", stem)
+    rest = re.sub(lab.replace("_", "[ _-]?") + r"(-\d+$)?", "", stem, count=1, flags=re.IGNORECASE)
     return rest.strip(" _-.") or stem
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -48,6 +49,9 @@ def zipped(files):
         ("x..\\..\\x.ipynb", "x_x"),
         ("hal_01_neurons.ipynb.ipynb", "hal"),
         ("ann.lee_01_neurons.ipynb", "ann_lee"),
+        ("doejane_12345_67890_01_neurons-2.ipynb", "doejane_12345_67890"),  # Canvas, second attempt
+        ("Lab_s7_attempt_2026-11-30-23-59-01_01_neurons.ipynb", "Lab_s7"),  # Blackboard
+        (unicodedata.normalize("NFD", "Müller") + "/01_neurons.ipynb", "Müller"),  # unpacked on a Mac
     ],
 )
 def test_whose_a_file_is(tmp_path, name, student):
