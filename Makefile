@@ -18,6 +18,7 @@ first = $(shell for p in $(1); do $$p -c "$(SUPPORTED)" 2>/dev/null && echo $$p 
 define venv
 	@$(or $(1),false) -c "$(SUPPORTED)" 2>/dev/null || \
 	  { echo "This needs Python 3.10 to 3.13; name one: make $(MAKECMDGOALS) $(3)=/path/to/python"; exit 1; }
+	@echo "Installing into $(2): 2 GB, once, a few minutes."
 	$(1) -m venv $(2)
 endef
 
@@ -93,7 +94,6 @@ clean: ## Remove the environments and everything that is rebuilt; notebooks and 
 
 .venv/student: $(LOCKED)
 	$(call venv,$(PYTHON),.venv,PYTHON)
-	@echo "Installing the course into .venv: 2 GB, once, a few minutes."
 	$(BIN)/python -m pip install -r requirements.txt
 	@touch $@
 

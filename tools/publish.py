@@ -40,10 +40,16 @@ def publish(repository: str, branch: str, hub: str) -> None:
     for name in DOCUMENTS:
         document = course.ROOT / name
         text = document.read_text(encoding="utf-8").replace(before, repository)
+        text = text.replace(f"cd {_name(before)}", f"cd {_name(repository)}")
         document.write_text(text, encoding="utf-8", newline="\n")
     for lesson in course.lessons():
         for folder in course.BUILT:
             build.update(lesson, folder, force=False, draft=True)
+
+
+def _name(repository: str) -> str:
+    """Return the folder that ``git clone`` makes."""
+    return repository.rpartition("/")[2]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not re.fullmatch(REPOSITORY, repository) or repository == PLACEHOLDER:
             raise CourseError(
-                f"{repository} is no address of your own of the form https://github.com/me/course."
+                f"{repository} is no address of your own of the form https://github.com/me/course. "
+                "Until there is one, the links to Colab, Binder and JupyterHub and git clone lead nowhere."
             )
         if not re.fullmatch(r"[\w./-]+", options.branch):
             raise CourseError(f"{options.branch!r} is no name of a branch.")

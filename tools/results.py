@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from tools import course
-from tools.course import CourseError, lessons, read_notebook
+from tools.course import CourseError, Lesson, lessons, read_notebook
 
 RESULT = re.compile(
     r"^RESULT (?P<name>\w+) = (?P<value>\S+)(?: \(target: (?P<target>[^;]+); (?P<verdict>[^)]+)\))?$"
@@ -22,34 +22,43 @@ HEAD = """\
 # Results
 
 Measured in the executed notebooks, and collected by `make results`. Do not edit by hand.
-
-| notebook | figure | value | target | verdict | budget | device | notebook took | versions |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+TABLE = """\
+| figure | value | target | verdict |
+| --- | --- | --- | --- |
 """
 
 
-def rows(path: Path) -> list[str]:
-    """Return one table row for each headline figure of the notebook at ``path``."""
+def section(path: Path) -> str:
+    """Return what the notebook at ``path`` ran on, and a table of its headline figures; or nothing."""
     notebook = read_notebook(path)
     texts = [output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])]
     lines = "".join(text if text.endswith("\n") else f"{text}\n" for text in texts).split("\n")
     setup = next(filter(None, map(SETUP.match, lines)), None)
     results = [found for found in map(RESULT.match, lines) if found]
     if not setup or not results:
-        return []
+        return ""
+    what = "Lecture" if path.parent.name == "notebooks" else "Solutions of the lab"
+    ran = f"`{setup['budget']}` budget, {setup['device']}, {setup['versions']}"
     seconds = notebook.metadata.nnlabs.execution.seconds
-    ran = [setup["budget"], setup["device"], f"{seconds} s", setup["versions"]]
-    name = f"{path.parent.name}/{path.stem}"
-    return [
-        "| " + " | ".join([name, r["name"], r["value"], r["target"] or "", r["verdict"] or "", *ran]) + " |\n"
-        for r in results
-    ]
+    rows = [[r["name"], r["value"], r["target"] or "", r["verdict"] or ""] for r in results]
+    table = TABLE + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return f"\n{what}: {seconds} s, {ran}.\n\n{table}"
+
+
+def heading(lesson: Lesson) -> str:
+    """Return the heading of a lesson's results: its number and title."""
+    title = read_notebook(lesson.notebook("notebooks")).cells[0].source.partition("\n")[0]
+    return f"{lesson.name[:2]} {title.removeprefix('# ')}"
 
 
 def report() -> str:
     """Return the text of RESULTS.md."""
-    paths = [lesson.notebook(folder) for lesson in lessons() for folder in ("notebooks", "solutions")]
-    return HEAD + "".join(row for path in paths for row in rows(path))
+    parts = [HEAD]
+    for lesson in lessons():
+        parts.append(f"\n## {heading(lesson)}\n")
+        parts += [section(lesson.notebook(folder)) for folder in ("notebooks", "solutions")]
+    return "".join(parts)
 
 
 def main() -> int:
@@ -60,7 +69,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     (course.ROOT / "RESULTS.md").write_text(text, encoding="utf-8")
-    print(f"RESULTS.md: {text.count(chr(10)) - HEAD.count(chr(10))} figures")
+    print("RESULTS.md is written.")
     return 0
 
 

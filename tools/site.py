@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 from PIL import Image, ImageOps
 
 from nnlabs.doctor import PLACEHOLDER
-from tools import course
+from tools import course, results
 from tools.course import CourseError, Lesson
 
 HERE = course.ROOT / "site"
@@ -33,6 +33,7 @@ SOURCE = course.ROOT / "build" / "site-source"
 SITE = course.ROOT / "build" / "site"
 MATHJAX = "https://registry.npmjs.org/mathjax/-/mathjax-3.2.2.tgz"
 MATHJAX_SHA256 = "1b9c0a1c44df864e915690558e72adb9cc5203360daefd385084ced3b6c64c09"
+OWN = "(?!https?:|#)"  # a link to another file of the repository
 FIGURE = re.compile(r'<img alt="([^"]*)" [^>]*src="data:image/png;base64,([^"]*)">')
 # The figure of each lecture that stands for it on the home page, counted from 0.
 PICTURES = {
@@ -41,8 +42,9 @@ PICTURES = {
 }  # fmt: skip
 OVERVIEW = ("01", "02", "04", "05", "07", "10", "11", "14", "15")
 TILE = (320, 190)  # pixels
+RESULTS = "\n\n[Results of this lesson, as measured](../results.md#{anchor})"
 CARD = """\
-:::{{grid-item-card}} {number} {title}
+:::{{grid-item-card}} {heading}
 :img-top: pictures/{number}.png
 :img-alt: {alt}
 
@@ -73,8 +75,12 @@ def prepare() -> None:
     for lesson in lessons:
         for folder in ("notebooks", "labs"):
             notebook = course.read_notebook(lesson.notebook(folder))
+            if not settings["is_published"]:  # Colab and Binder would find nothing
+                links = course.links(f"{folder}/{lesson.name}.ipynb")
+                notebook.cells[0].source = notebook.cells[0].source.replace(f"{links}\n\n", "")
             for cell in notebook.cells:
                 cell.source = outward(cell.source, f"{repository}/blob/{branch}")
+            notebook.cells[0].source += RESULTS.format(anchor=anchor(results.heading(lesson)))
             path = SOURCE / folder / f"{lesson.name}.ipynb"
             path.parent.mkdir(exist_ok=True)
             nbformat.write(notebook, path)
@@ -85,8 +91,7 @@ def prepare() -> None:
 def outward(text: str, repository: str) -> str:
     """Let links to what is no page of the site lead to the repository; name Colab in words."""
     text = re.sub(r"!\[Open in Colab\]\([^)]*\)", "Open in Colab", text)
-    text = re.sub(r"\]\(\.\./(?!notebooks/|labs/)([^)]*)\)", rf"]({repository}/\1)", text)
-    return text.replace(f"{repository}/RESULTS.md", "../results.md")
+    return _lead(r"\.\./(?!notebooks/|labs/)", text, repository)
 
 
 def mathjax() -> Path:
@@ -113,8 +118,8 @@ def write_home(lessons: list[Lesson]) -> None:
             raise CourseError(f"{lesson.name} is not executed. Build it: python -m tools.build {number}")
         alt, png = found[PICTURES[number]]
         (SOURCE / "pictures" / f"{number}.png").write_bytes(b64decode(png))
-        title = notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
-        cards.append(CARD.format(number=number, title=title, alt=alt, name=lesson.name, shows=rows[number]))
+        card = {"heading": results.heading(lesson), "shows": rows[number], "number": number}
+        cards.append(CARD.format(**card, alt=alt, name=lesson.name))
     grid = "\n".join(["::::{grid} 1 2 3 3", ":gutter: 3", "", *cards, "::::"])
     parts = {
         "start": start(lessons[0]),
@@ -162,7 +167,7 @@ def figures(notebook: NotebookNode) -> list[tuple[str, str]]:
 
 def write_pages(lessons: list[Lesson], repository: str) -> None:
     """Write the pages on results, notation, words and licences."""
-    (SOURCE / "results.md").write_text(outward(read("RESULTS.md"), repository), encoding="utf-8")
+    (SOURCE / "results.md").write_text(read("RESULTS.md"), encoding="utf-8")
     text = "\n\n".join(cell.source for cell in course.read_notebook(lessons[0].notebook("notebooks")).cells)
     notation = text.partition("## Notation\n")[2].partition("\n## ")[0]
     (SOURCE / "notation.md").write_text(f"# Notation\n{notation}", encoding="utf-8")
@@ -174,14 +179,15 @@ def write_pages(lessons: list[Lesson], repository: str) -> None:
     (SOURCE / "glossary.md").write_text(glossary, encoding="utf-8")
     course_text, data_text = read("README.md").partition("## Licences\n")[2], read("data/README.md")
     licences = (
-        f"# Licences\n{_absolute(course_text, repository)}\n#{_absolute(data_text, f'{repository}/data')}"
+        f"# Licences\n{_lead(OWN, course_text, repository)}\n#{_lead(OWN, data_text, f'{repository}/data')}"
     )
     (SOURCE / "licences.md").write_text(licences, encoding="utf-8")
 
 
-def _absolute(text: str, folder: str) -> str:
-    """Put the address of a folder before the relative links of a document of it."""
-    return re.sub(r"\]\((?!https?:|#)([^)]*)\)", rf"]({folder}/\1)", text)
+def _lead(relative: str, text: str, folder: str) -> str:
+    """Let links that begin with ``relative`` lead into a folder of the repository, if there is one."""
+    to = r"\1" if folder.startswith(PLACEHOLDER) else rf"[\1]({folder}/\2)"
+    return re.sub(rf"\[([^]]*)\]\({relative}([^)]*)\)", to, text)
 
 
 def read(name: str) -> str:

@@ -29,11 +29,12 @@ def test_one_command_changes_every_address_and_keeps_the_outputs(copy):
     told = subprocess.run(command, cwd=copy, check=True, capture_output=True, text=True).stdout
     assert all(words in told for words in (f"names {MINE} now", "branch 2027", "Pages", "JupyterHub link"))
     written = {
-        path: path.read_text()
+        path: path.read_text(encoding="utf-8")
         for path in copy.rglob("*")
         if path.suffix in (".md", ".toml", ".cff", ".ipynb")
     }
     assert [path for path, text in written.items() if doctor.PLACEHOLDER in text] == []
+    assert "cd networks && make lab" in written[copy / "README.md"]
     lecture = written[copy / "notebooks" / "01_neurons.ipynb"]
     for link in (
         "colab.research.google.com/github/ada/networks/blob/2027/notebooks/01_neurons.ipynb",
@@ -42,9 +43,8 @@ def test_one_command_changes_every_address_and_keeps_the_outputs(copy):
         f"{MINE}/archive/refs/heads/2027.zip",
     ):
         assert link in lecture
-    assert lecture.count("data:image/png") == (ROOT / "notebooks" / "01_neurons.ipynb").read_text().count(
-        "data:image/png"
-    )
+    before = (ROOT / "notebooks" / "01_neurons.ipynb").read_text(encoding="utf-8")
+    assert lecture.count("data:image/png") == before.count("data:image/png")
     draft = subprocess.run(
         [sys.executable, "-m", "tools.build", "--draft"], cwd=copy, check=True, capture_output=True
     )

@@ -10,7 +10,7 @@ def test_results_are_up_to_date():
     assert committed == results.report(), "run `make results`"
 
 
-def test_rows_hold_figure_target_and_what_it_ran_on(tmp_path):
+def test_a_section_holds_figures_targets_and_what_they_ran_on(tmp_path):
     lines = (
         "nnlabs 0.1.0, Keras 3.15.1 on TensorFlow 2.21.0, Python 3.11.7, CPU (2 cores), budget: cpu\n"
         "RESULT accuracy = 0.9812 (target: at least 0.975; reached)\n"
@@ -21,8 +21,8 @@ def test_rows_hold_figure_target_and_what_it_ran_on(tmp_path):
     path = tmp_path / "solutions" / "02_x.ipynb"
     path.parent.mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), path)
-    ran = "cpu | CPU (2 cores) | 61 s | Keras 3.15.1 on TensorFlow 2.21.0, Python 3.11.7 |\n"
-    assert results.rows(path) == [
-        f"| solutions/02_x | accuracy | 0.9812 | at least 0.975 | reached | {ran}",
-        f"| solutions/02_x | seconds | 12.5 |  |  | {ran}",
-    ]
+    assert results.section(path) == (
+        "\nSolutions of the lab: 61 s, `cpu` budget, CPU (2 cores), Keras 3.15.1 on TensorFlow 2.21.0, "
+        "Python 3.11.7.\n\n| figure | value | target | verdict |\n| --- | --- | --- | --- |\n"
+        "| accuracy | 0.9812 | at least 0.975 | reached |\n| seconds | 12.5 |  |  |\n"
+    )

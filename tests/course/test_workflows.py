@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FORMS = {"workflows": "vendor.github-workflows", "ISSUE_TEMPLATE": "vendor.github-issue-forms"}
+FORMS = {
+    ".github/workflows/*.yml": "vendor.github-workflows",
+    ".github/ISSUE_TEMPLATE/*.yml": "vendor.github-issue-forms",
+    "CITATION.cff": "vendor.citation-file-format",
+}
 
 
-@pytest.mark.parametrize(("folder", "schema"), FORMS.items())
-def test_they_have_githubs_form(folder, schema):
+@pytest.mark.parametrize(("names", "schema"), FORMS.items())
+def test_they_have_githubs_form(names, schema):
     pytest.importorskip("check_jsonschema", reason="comes with pip install -r requirements/dev.txt")
-    files = sorted((ROOT / ".github" / folder).glob("*.yml"))
+    files = sorted(ROOT.glob(names))
     assert files
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
