@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.9, cpu: 4}
+#     minutes: {smoke: 0.9, cpu: 5}
 # ---
 
 # %% [markdown]
@@ -741,7 +741,7 @@ sparse, active = {}, {}
 for lam in lambdas:
     keras.utils.set_random_seed(1)
     encoder, decoder = sparse[lam] = sparse_autoencoder(lam)
-    train(keras.Sequential([encoder, decoder]), x_train, budget.pick(smoke=1, cpu=16))
+    train(keras.Sequential([encoder, decoder]), x_train, budget.pick(smoke=1, cpu=14))
     h = apply(encoder, x_test)
     active[lam] = (h > 0).sum(axis=1).mean()
     errors["sparse", lam] = error(apply(decoder, h))
@@ -1175,11 +1175,13 @@ runtime.result("contractive_robustness_gain", gain, at_least=1.2)
 # cross-validation on the *labelled* images, and then fits to all of them. And which images have labels is a
 # matter of chance: we draw them several times, the *same* ones for all features. Each draw then gives a
 # **difference** to the pixels, in which most of the luck of the draw cancels. In the `cpu` budget this makes
-# 3,150 fits of a classifier: the cell with the loops takes some minutes.
+# 2,520 fits of a classifier: the cell with the loops takes about a minute. (`threadpool_limits(1)`: on so
+# small matrices two threads mostly wait for each other, and a fit takes ten times as long.)
 
 # %%
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_limits
 
 features = {
     "pixels": lambda x: x,
@@ -1199,7 +1201,7 @@ def draw(per_class, rng):
 
 # %%
 counts = budget.pick(smoke=[10], cpu=[10, 50, 100])  # labelled images of each class
-draws = budget.pick(smoke=2, cpu=10)
+draws = budget.pick(smoke=2, cpu=8)
 choices = {"C": [1, 0.1, 0.01, 0.001]}
 accuracy = {}
 for name, feature in features.items():
@@ -1209,7 +1211,8 @@ for name, feature in features.items():
         for number in range(draws):
             labelled = draw(per_class, np.random.default_rng(number))  # the same images for all features
             search = GridSearchCV(LogisticRegression(max_iter=2000, tol=1e-3), choices, cv=5)
-            search.fit(feature(x_train[labelled]) / scale, y_train[labelled])
+            with threadpool_limits(1):
+                search.fit(feature(x_train[labelled]) / scale, y_train[labelled])
             score = search.score(test_features / scale, y_test)
             accuracy.setdefault((name, per_class), []).append(score)
 
@@ -1261,8 +1264,8 @@ if budget.name != "smoke":
 # are smaller than their spread, or about as large: it matters more *which* images were drawn than which
 # features are used. With a hundred, the two long codes are ahead, the sparse one by between one and two
 # points, and in every draw, the denoising one by about one. The two short ones are about one point behind;
-# what they gain is size, 32 numbers instead of 784. (For a mean of ten draws, the standard error is the
-# standard deviation divided by $\sqrt{10}$.) In the left panel the error bars hold the luck of the draw, too,
+# what they gain is size, 32 numbers instead of 784. (For a mean of eight draws, the standard error is the
+# standard deviation divided by $\sqrt{8}$.) In the left panel the error bars hold the luck of the draw, too,
 # and hide most of this.
 #
 # That is less than one might hope. Pixels are a strong baseline here: MNIST's digits are centred and have one
