@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.3, cpu: 2.5}
+#     minutes: {smoke: 0.4, cpu: 2.7}
 # ---
 
 # %% [markdown]
