@@ -48,8 +48,8 @@ def section(path: Path) -> str:
 
 def heading(lesson: Lesson) -> str:
     """Return the heading of a lesson's results: its number and title."""
-    title = read_notebook(lesson.notebook("notebooks")).cells[0].source.partition("\n")[0]
-    return f"{lesson.name[:2]} {title.removeprefix('# ')}"
+    title = re.search(r"^# # (.+)$", lesson.lecture.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return f"{lesson.name[:2]} {title[1]}"
 
 
 def report() -> str:

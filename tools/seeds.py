@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 
-def definitions(script: str, values: AbstractSet[str] = frozenset()) -> dict[str, Any]:
-    """Execute the imports, functions, classes, constants and ``values`` of the lecture; return its names.
+def definitions(script: str, values: AbstractSet[str]) -> dict[str, Any]:
+    """Execute the imports, functions, classes and ``values`` of the lecture; return its names.
 
-    The lecture is the one beside ``script``, the file that asks; a constant has a name in capitals. The sizes
-    are those of the budget ``cpu`` unless another one is set.
+    The lecture is the one beside ``script``, the file that asks. The sizes are those of the budget ``cpu``
+    unless another one is set.
     """
     os.environ["MPLBACKEND"] = "Agg"
     os.environ.setdefault("NNLABS_BUDGET", "cpu")
@@ -27,8 +27,7 @@ def definitions(script: str, values: AbstractSet[str] = frozenset()) -> dict[str
 
 def _is_kept(node: ast.stmt, values: AbstractSet[str]) -> bool:
     if isinstance(node, ast.Assign):
-        names = [name.id for name in ast.walk(ast.Tuple(node.targets)) if isinstance(name, ast.Name)]
-        return all(name.isupper() or name in values for name in names)
+        return {name.id for name in ast.walk(ast.Tuple(node.targets)) if isinstance(name, ast.Name)} <= values
     return isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
 
 

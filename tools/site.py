@@ -60,12 +60,17 @@ def anchor(title: str) -> str:
     return title.replace(" ", "-")
 
 
+def is_published() -> bool:
+    """Tell whether the course has an address, or still its placeholder, which no link should lead to."""
+    return course.published()[0] != PLACEHOLDER
+
+
 def prepare() -> None:
     """Write the pages that Sphinx reads."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(HERE, SOURCE)
     repository, branch, _ = course.published()
-    settings = {"repository": repository, "is_published": repository != PLACEHOLDER}
+    settings = {"repository": repository, "is_published": is_published()}
     (SOURCE / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     static = SOURCE / "_static"
     static.mkdir()
@@ -75,7 +80,7 @@ def prepare() -> None:
     for lesson in lessons:
         for folder in ("notebooks", "labs"):
             notebook = course.read_notebook(lesson.notebook(folder))
-            if not settings["is_published"]:  # Colab and Binder would find nothing
+            if not is_published():  # Colab and Binder would find nothing
                 links = course.links(f"{folder}/{lesson.name}.ipynb")
                 notebook.cells[0].source = notebook.cells[0].source.replace(f"{links}\n\n", "")
             for cell in notebook.cells:
@@ -149,7 +154,7 @@ def overview() -> None:
 def start(lesson: Lesson) -> str:
     """Return how to start, in a list."""
     repository, *_ = course.published()
-    if repository == PLACEHOLDER:
+    if not is_published():
         return "- **on your laptop**: unpack the course, then `make lab` in its folder."
     to = course.addresses(f"notebooks/{lesson.name}.ipynb")
     return "\n".join([
@@ -186,7 +191,7 @@ def write_pages(lessons: list[Lesson], repository: str) -> None:
 
 def _lead(relative: str, text: str, folder: str) -> str:
     """Let links that begin with ``relative`` lead into a folder of the repository, if there is one."""
-    to = r"\1" if folder.startswith(PLACEHOLDER) else rf"[\1]({folder}/\2)"
+    to = rf"[\1]({folder}/\2)" if is_published() else r"\1"
     return re.sub(rf"\[([^]]*)\]\({relative}([^)]*)\)", to, text)
 
 

@@ -10,19 +10,18 @@ from tools import seeds
 
 SEEDS, STEPS = (1, 2, 3, 4, 5), 2000
 KINDS = {"InfoGAN": "InfoGAN", "InfoGAN + pairs": "InfoGANPairs"}
-VALUES = {
-    "budget",
-    "mnist",
-    "digits",
-    "warp_rng",
-    "copies",
-    "pool",
-    "pool_labels",
-    "rng",
-    "n",
-    "z",
-    "c23",
+VALUES = {"budget", "mnist", "digits", "warp_rng", "copies", "pool", "pool_labels", "rng", "n", "z", "c23"}
+VALUES |= {
     "c1",
+    "SEED",
+    "NOISE",
+    "CATEGORIES",
+    "LOUDNESS",
+    "CONTINUOUS",
+    "COPIES",
+    "STEPS",
+    "CHUNK",
+    "PAIR_STEPS",
 }
 
 
@@ -46,7 +45,7 @@ def train(lecture, kind, seed):
     figures["bound"], figures["error"] = history["bound"][-1], history["error"][-1]
     measures = lecture["yardstick"].measure(lecture["draw_from"](model.generator), draws=1)
     figures |= {"confident": measures.confident, "frechet": measures.frechet}
-    figures["correlations"] = lecture["correlations"](images, seen).tolist()
+    figures["correlations"] = lecture["correlations"](images, seen).round(3).tolist()
     return figures
 
 
