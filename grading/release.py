@@ -62,6 +62,8 @@ def add_helper(source: NotebookNode, folder: Path, *, checks: bool) -> None:
     modules = {root / "nnlabs" / "__init__.py", *inputs.helper_modules(code)}
     if any(path.parent.name == "checks" for path in modules):
         modules.add(root / "nnlabs" / "checks" / "__init__.py")
+    if root / "nnlabs" / "widgets.py" in modules:
+        modules.add(root / "nnlabs" / "digit_pad.js")
     for path in modules:
         if checks or path.parent.name != "checks":
             _copy(path, folder / path.relative_to(root))
@@ -98,20 +100,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("lesson", help="number or name of the lesson, such as 03")
     told = "leave out the checks, which hold the solutions"
     parser.add_argument("--without-checks", action="store_true", help=told)
-    options = parser.parse_args(arguments)
     place = course.ROOT / "build" / "release"
+    parser.add_argument("--output", type=Path, default=place, help="where folder and zip go")
+    options = parser.parse_args(arguments)
     try:
         course.check_installation()
-        archive = release(find_lesson(options.lesson), place, checks=not options.without_checks)
+        archive = release(find_lesson(options.lesson), options.output, checks=not options.without_checks)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"The release cannot be written to {place}: {error.strerror or error}.", file=sys.stderr)
+        print(f"The release cannot be written to {options.output}: {error.strerror or error}.", file=sys.stderr)
         return 1
     size = archive.stat().st_size / 1e6
     form = "no checks, no solutions" if options.without_checks else "with checks, which hold the solutions"
-    print(f"{archive.relative_to(course.ROOT)} ({size:.1f} MB, {form}); give this file to your students.")
+    print(f"{archive} ({size:.1f} MB, {form}); give this file to your students.")
     return 0
 
 

@@ -25,14 +25,11 @@ COMMANDS = [
 def root(tmp_path_factory):
     """A copy of the course that has only the example's lesson, written out of the page."""
     root = tmp_path_factory.mktemp("course")
-    for name in ("nnlabs", "tools", "requirements", "tests/checks"):
-        shutil.copytree(
-            course.ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "test_*")
-        )
+    leave = shutil.ignore_patterns("__pycache__", "test_*")
+    for name in ("nnlabs", "tools", "data", "requirements", "tests/checks", "tests/offline"):
+        shutil.copytree(course.ROOT / name, root / name, ignore=leave)
     for name in ("pyproject.toml", "conftest.py", "tests/__init__.py"):
         shutil.copyfile(course.ROOT / name, root / name)
-    for name in ("data", "tests/offline"):
-        (root / name).symlink_to(course.ROOT / name)
     for path, code in FILES.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(code, encoding="utf-8")
@@ -40,11 +37,10 @@ def root(tmp_path_factory):
 
 
 def run(command, root):
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=root, env=environment, capture_output=True, text=True, check=False
-    )
+    module = command.removeprefix("python -m ").split()  # ruff is one, too
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    words = [sys.executable, "-m", *module]
+    done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 

@@ -75,39 +75,47 @@ def test_what_cannot_be_done_is_told_in_one_line(monkeypatch, capsys):
     assert re.match("The release cannot be written to .*: Read-only", cannot)
 
 
+def answer(path, answers):
+    """Write a student's answers, by mark, into the lab at ``path``; its figures go: they take most of the time."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if handin.grade_id(cell) or "plt." not in cell.source]
+    for cell in notebook.cells:
+        cell.source = answers.get(handin.grade_id(cell), cell.source)
+    nbformat.write(notebook, path)
+
+
+def checked(folder, system):
+    """Run the folder's own check without a network, or without what Windows lacks and with its line ends."""
+    encoding = {"offline": "utf-8", "windows": "cp1252"}[system]
+    environment = {"PYTHONPATH": str(ROOT / "tests" / system), "PYTHONIOENCODING": encoding}
+    if system == "windows":
+        for file in folder.rglob("*.*"):
+            if file.suffix in (".ipynb", ".json", ".py", ".txt"):
+                file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    command = [sys.executable, "check.py"]
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | environment, capture_output=True, encoding=encoding
+    )
+
+
 @pytest.mark.parametrize("system", ["offline", "windows"])
 def test_a_released_lab_works_in_a_folder_of_its_own_and_is_checked_there(archive, tmp_path, system):
     """Unpack the zip, answer some exercises, run its own check.py; nothing of the course is near.
 
-    Once without a network; once without what Windows lacks, with its line ends, on its console, and in a
-    folder with a name of many characters.
+    The name of the folder has what file systems and consoles stumble over.
     """
     place = tmp_path / {"offline": "x", "windows": "Übung ß (1) " + "a" * 100}[system]
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(place)
     path = place / LAB.name / f"{LAB.name}.ipynb"
     points = json.loads((path.parent / "lab.json").read_text(encoding="utf-8"))
-    notebook = nbformat.read(path, as_version=4)
-    # No figures: they take most of the time.
-    notebook.cells = [cell for cell in notebook.cells if handin.grade_id(cell) or "plt." not in cell.source]
     answers = {
         "sigmoid": f"assert {str(path.parent)!r} in check.__file__\n{cases.ANSWERS['sigmoid']}",
         "gates": "def gates():\n",
         cases.QUESTION: "It is so.",
     }
-    for cell in notebook.cells:
-        cell.source = answers.get(handin.grade_id(cell), cell.source)
-    nbformat.write(notebook, path)
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests" / system)}
-    encoding = {"offline": "utf-8", "windows": "cp1252"}[system]
-    environment["PYTHONIOENCODING"] = encoding
-    if system == "windows":
-        for file in path.parent.rglob("*.*"):
-            if file.suffix in (".ipynb", ".json", ".py", ".txt"):
-                file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    found = subprocess.run(
-        [sys.executable, "check.py"], cwd=path.parent, env=environment, capture_output=True, encoding=encoding
-    )
+    answer(path, answers)
+    found = checked(path.parent, system)
     lines = {line.split()[0]: line for line in found.stdout.splitlines() if line.startswith("  ")}
     assert found.returncode == 1
     assert lines.pop("sigmoid").endswith("2 of 2  passed.")
@@ -118,3 +126,30 @@ def test_a_released_lab_works_in_a_folder_of_its_own_and_is_checked_there(archiv
     assert f"Points so far: 2 of {sum(points.values())}; up to 3 more come" in found.stdout
     button = Validator(config=Config({"Execute": {"timeout": 1800}}))  # Validate, in JupyterLab
     assert len(button.validate(str(path))["failed"]) == len(points) - 2
+
+
+def test_a_released_lab_with_keras_and_data_needs_nothing_that_windows_lacks(tmp_path):
+    lab = course.find_lesson("02")
+    folder = release.release(lab, tmp_path / "Übung ß (2)").with_suffix("")
+    solution = build.build(lab, "solutions")
+    right = {handin.grade_id(cell): cell.source for cell in solution.cells}["to_keras"]
+    answer(folder / f"{lab.name}.ipynb", {"to_keras": right})
+    found = checked(folder, "windows")
+    assert re.search(r"^ +to_keras .* passed\.$", found.stdout, flags=re.MULTILINE), found.stdout + found.stderr
+    assert found.stdout.count("not done yet.") == 7
+
+
+@pytest.mark.parametrize("lab", course.lessons(), ids=str)
+def test_the_zip_of_each_lab_holds_what_its_imports_need(lab, tmp_path):
+    folder = release.release(lab, tmp_path).with_suffix("")
+    code = "\n".join(cell.source for cell in build.build(lab, "labs").cells if cell.cell_type == "code")
+    imports = "\n".join(re.findall(r"^from nnlabs.* import .*$", code, flags=re.MULTILINE))
+    subprocess.run([sys.executable, "-c", imports], cwd=folder, check=True)
+
+
+def test_on_windows_the_grader_says_where_it_works():
+    code = "import sys; from grading.__main__ import main; sys.platform = 'win32'; sys.exit(main(['01', 'x']))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "windows"), str(ROOT)])}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert found.returncode == 1
+    assert re.fullmatch(r"Grading needs Linux or macOS\. On Windows use WSL or Docker.*\n", found.stderr)
