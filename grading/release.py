@@ -110,7 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"The release cannot be written to {options.output}: {error.strerror or error}.", file=sys.stderr)
+        why = error.strerror or error
+        print(f"The release cannot be written to {options.output}: {why}.", file=sys.stderr)
         return 1
     size = archive.stat().st_size / 1e6
     form = "no checks, no solutions" if options.without_checks else "with checks, which hold the solutions"

@@ -76,7 +76,7 @@ def test_what_cannot_be_done_is_told_in_one_line(monkeypatch, capsys):
 
 
 def answer(path, answers):
-    """Write a student's answers, by mark, into the lab at ``path``; its figures go: they take most of the time."""
+    """Write answers, by mark, into the lab at ``path``; its figures go: they take most of the time."""
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if handin.grade_id(cell) or "plt." not in cell.source]
     for cell in notebook.cells:
@@ -135,7 +135,8 @@ def test_a_released_lab_with_keras_and_data_needs_nothing_that_windows_lacks(tmp
     right = {handin.grade_id(cell): cell.source for cell in solution.cells}["to_keras"]
     answer(folder / f"{lab.name}.ipynb", {"to_keras": right})
     found = checked(folder, "windows")
-    assert re.search(r"^ +to_keras .* passed\.$", found.stdout, flags=re.MULTILINE), found.stdout + found.stderr
+    told = found.stdout + found.stderr
+    assert re.search(r"^ +to_keras .* passed\.$", found.stdout, flags=re.MULTILINE), told
     assert found.stdout.count("not done yet.") == 7
 
 
@@ -148,7 +149,7 @@ def test_the_zip_of_each_lab_holds_what_its_imports_need(lab, tmp_path):
 
 
 def test_on_windows_the_grader_says_where_it_works():
-    code = "import sys; from grading.__main__ import main; sys.platform = 'win32'; sys.exit(main(['01', 'x']))"
+    code = "import sys; from grading import __main__ as g; sys.platform = 'win32'; sys.exit(g.main(['01', 'x']))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "windows"), str(ROOT)])}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert found.returncode == 1
