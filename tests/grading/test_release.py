@@ -149,7 +149,8 @@ def test_the_zip_of_each_lab_holds_what_its_imports_need(lab, tmp_path):
 
 
 def test_on_windows_the_grader_says_where_it_works():
-    code = "import sys; from grading import __main__ as g; sys.platform = 'win32'; sys.exit(g.main(['01', 'x']))"
+    code = "import sys; from grading import __main__ as grade; sys.platform = 'win32'"
+    code += "; sys.exit(grade.main(['01', 'x']))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "windows"), str(ROOT)])}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert found.returncode == 1
