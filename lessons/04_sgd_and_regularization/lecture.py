@@ -815,8 +815,9 @@ x_val, y_val = x_all[50_000:52_000], mnist.y_train[50_000:52_000]
 print(f"training {x_train.shape}, validation {x_val.shape}")
 
 # %% [markdown]
-# Networks with 5 and with 20 hidden layers of 64 ReLUs, trained for five epochs with Adam. **Before you run
-# the next cells, what do you expect?** Which start fails at once, and which one only in the deep network?
+# Networks with 5 and with 20 hidden layers of 64 ReLUs, trained for five epochs with Adam. (This takes about
+# half a minute.) **Before you run the next cells, what do you expect?** Which start fails at once, and which
+# one only in the deep network?
 
 
 # %%
@@ -1104,7 +1105,8 @@ for options, omega, slope in [
     assert slopes[1::2] == [None, None, None]  # no penalty depends on a bias
 
 # %% [markdown]
-# How large should $\lambda$ be? Try powers of ten, each from three seeds. Look at the **validation** loss.
+# How large should $\lambda$ be? Try powers of ten, each from three seeds. (This takes about a minute.) Look
+# at the **validation** loss.
 
 
 # %%
@@ -1142,8 +1144,8 @@ for a in (0.2, 0.4, 0.6, 2.0):
 # $\mathbb{L}^2$ divides $a$ by $1 + 2\lambda = 2$; it makes no weight zero. $\mathbb{L}^1$ takes $\lambda$
 # away from $a$, and what is less than $\lambda$ becomes **exactly zero**. This is called **sparsity**.
 #
-# **Before you run the next cell, what do you expect?** The weights of the first layer after the training:
-# which histogram has a spike at zero?
+# (The next cell takes about half a minute.) **Before you run it, what do you expect?** The weights of the
+# first layer after the training: which histogram has a spike at zero?
 
 # %%
 L1 = 5e-4
@@ -1374,7 +1376,8 @@ if budget.name != "smoke":
 # Five candidates, each with three seeds (other initial weights, batches and masks): one run alone could be
 # luck. All get the same images, optimiser, constant rate and number of epochs, but early stopping, which may
 # end before. (The comparison is not quite fair in one point: $\lambda$ was chosen for the plain network, and
-# is used for dropout + L2 as it is; the $p$ are the usual ones, not tuned.)
+# is used for dropout + L2 as it is; the $p$ are the usual ones, not tuned. The trainings take less than a
+# minute.)
 
 # %%
 CANDIDATES = {

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 0.8, cpu: 4}
+#     minutes: {smoke: 0.8, cpu: 7}
 # ---
 
 # %% [markdown]
@@ -206,12 +206,13 @@ def train(model, x, y, *, epochs, rate=1e-3, batch_size=default_batch, **more):
 
 # %% [markdown]
 # We shall compare several methods, and choose one. If we chose by the 65 test photos, the best number would
-# be partly luck, and nothing would be left to say how good the chosen one is. Lesson 04 kept a validation
-# set apart for this. With 98 photos it would be tiny. **Cross-validation** uses each photo for both: split
-# the 98 into five *folds* that have the classes in equal shares (*stratified*), train on four folds, let
-# the network answer the fifth, and do so for each of the five. In the end each photo has been answered
-# once, by a network that had not seen it. Another random split gives other answers: cheap methods are
-# *repeated* with three splits. The 65 test photos are opened once, at the end, for the chosen method.
+# be partly luck, and nothing would be left to say how good the chosen one is. Lesson 04 kept a validation set
+# apart for this. With 98 photos it would be tiny. **Cross-validation** uses each photo for both: split the 98
+# into five *folds* that have the classes in equal shares (*stratified*), train on four folds, let the network
+# answer the fifth, and do so for each of the five. In the end each photo has been answered once, by a network
+# that had not seen it. Another random split gives other answers: cheap methods are *repeated* with three
+# splits. The 65 test photos are opened once, at the end, for the chosen method. (The next cell takes less
+# than a minute.)
 
 # %%
 from sklearn.model_selection import RepeatedStratifiedKFold
@@ -258,8 +259,8 @@ cross_validate("from scratch", from_scratch, small_train)
 print(f"on the photos that they were trained on: {np.mean(known):.3f}")
 
 # %% [markdown]
-# All photos of the training are right, of new ones about four in ten are wrong. The networks have learned
-# these photos, not what a bird is. Guessing "mammal" each time would give:
+# (Nearly) all photos of the training are right, of new ones about four in ten are wrong. The networks have
+# learned these photos, not what a bird is. Guessing "mammal" each time would give:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -691,7 +692,8 @@ def fine_tune(tail, weights, head, x, y, seed, *, batchnorm=False, **options):
 # Three ways. Two of them go against the advice: a rate that is 100 times higher, and BatchNorm in training
 # mode. **Before you run the next cell, what do you expect** of each? (Each is a cross-validation. The losses
 # of the training cannot be compared, as two ways compute them in one mode and one in the other. So the curves
-# show loss and accuracy on the fold that is tested, always in inference mode.)
+# show loss and accuracy on the fold that is tested, always in inference mode.) (The next cell takes about a
+# minute.)
 
 # %%
 tuning_epochs = budget.pick(smoke=1, cpu=8)
@@ -827,10 +829,10 @@ plots.show("The digits 0 to 9, and below each a version that is turned, zoomed a
 # ## 9. Where it pays: digits
 #
 # Now the digits, ten of each class. The features were best at block 10, so there the network ends for them:
-# what comes after it is cut off. We keep blocks 0 to 4, and train blocks 5 to 10, which start as ImageNet
-# has left them, and the head. In which mode shall BatchNorm be, and with which rate? Here ImageNet's
-# statistics may fit badly: the digits are white strokes on black. Let the validation digits decide. **What
-# do you expect?**
+# what comes after it is cut off. We keep blocks 0 to 4, and train blocks 5 to 10, which start as ImageNet has
+# left them, and the head. In which mode shall BatchNorm be, and with which rate? Here ImageNet's statistics
+# may fit badly: the digits are white strokes on black. Let the validation digits decide. (This takes less
+# than a minute.) **What do you expect?**
 
 # %%
 digit_trunk = trunk_of(digit_network, "block_04_add")
@@ -886,7 +888,7 @@ penalty = max(frozen, key=frozen.get)  # the chosen C
 # Nothing is chosen by these.
 # What needs no pretrained network comes first: the nearest neighbour, and the small CNN from scratch. For
 # augmentation we make nine changed copies of each digit: ten times as many, and a tenth of the epochs. So
-# a network takes as many steps with copies as without.
+# a network takes as many steps with copies as without. (This takes about a minute.)
 
 # %%
 rows = rng.choice(len(mnist.y_test), many, replace=False)
@@ -927,7 +929,7 @@ for seed in seeds:
 # %% [markdown]
 # Then the pretrained network: a logistic regression on its last features and on those of block 10; blocks 5
 # to 10 and the head fine-tuned; and the same with augmentation, where every copy must go through the early
-# blocks.
+# blocks. (This takes one to two minutes.)
 
 # %%
 middle_test_digits, test_stations = compute(digit_trunk, as_photos(digits_test))
@@ -1163,7 +1165,8 @@ penalty_unscaled = max(penalties, key=right_unscaled)
 print("chosen:", penalty_unscaled)
 
 # %% [markdown]
-# **Before you run the next cells, draw** the two curves that you expect.
+# **Before you run the next cells, draw** the two curves that you expect. (The training from scratch takes
+# about a minute.)
 
 
 # %%

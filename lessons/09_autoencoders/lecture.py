@@ -116,10 +116,11 @@ def image_rows(rows):
 
 # %% [markdown]
 # A network that only copies would be useless: we have the data already. It becomes useful because something
-# stops it from copying everything. In sections 2 to 6 this is the size of the code, a *bottleneck*: with a
-# code shorter than the data an autoencoder is called **undercomplete**. An **overcomplete** one has a code as
-# long as the data or longer; it needs a penalty, or noise. Sections 7 to 9 show both on codes of 128 and 256
-# numbers. These are shorter than the 784 pixels, but too long to be much of a bottleneck.
+# stops it from copying everything. In sections 2 to 6 this is mostly the size of the code, a *bottleneck*
+# (one network of section 3 has noise instead): with a code shorter than the data an autoencoder is called
+# **undercomplete**. An **overcomplete** one has a code as long as the data or longer; it needs a penalty, or
+# noise. Sections 7 to 9 show both on codes of 128 and 256 numbers. These are shorter than the 784 pixels, but
+# too long to be much of a bottleneck.
 #
 # Our data are MNIST's digits. Each image becomes a vector of $28 \cdot 28 = 784$ pixels between 0 and 1. The
 # labels are not used before section 10, except in figures and to judge a map. MNIST's first 5,000 test images
@@ -271,10 +272,10 @@ plots.show(
 
 # %% [markdown]
 # **Look at** the right figure. Random subspaces of a space with 784 dimensions are almost orthogonal; at the
-# end all angles are nearly zero. The last part of the way needs the falling learning rate: a constant one
-# leaves the noise of the batches in the weights (lesson 04). On the left is the reason why we took $k = 6$:
-# $\lambda_6$ is clearly larger than $\lambda_7$. Where two eigenvalues are nearly equal, exchanging their
-# directions costs almost nothing, and training needs long to decide. And the error?
+# end all angles are nearly zero. The last part of the way is probably owed to the falling learning rate: a
+# constant one leaves the noise of the batches in the weights (lesson 04). On the left is the reason why we
+# took $k = 6$: $\lambda_6$ is clearly larger than $\lambda_7$. Where two eigenvalues are nearly equal,
+# exchanging their directions costs almost nothing, and training needs long to decide. And the error?
 
 # %%
 x = x_test - mean
@@ -774,7 +775,9 @@ assert budget.name == "smoke" or (max(ratios[0.1], ratios[0.3]) < 1 and abs(rati
 # **Look at** the printed pairs. With a penalty the sparse code loses less than PCA with as many numbers. (The
 # comparison is kind to the sparse code: one must also know *which* numbers are not zero.) Without a penalty
 # the two are about level. That takes long training: PCA is exact, and a network that has seen the images only
-# a few times is still behind it. (Try `cpu=4` in the cell above, and compare the last row.)
+# a few times is still behind it. (Try `cpu=4` where the sparse networks are trained, and compare the first
+# row. The `assert` above may then fail.) The larger $\lambda$, the fewer numbers are used, and the larger is
+# the error.
 #
 # PCA uses the *same* $k$ directions for every image. The sparse autoencoder chooses a few of 256 for each
 # image anew. What are they? Each row of the decoder's kernel is an image: what one number of the code adds to
@@ -894,9 +897,8 @@ def denoise(kind, x):
 
 # %% [markdown]
 # First the levels of the training, on test images. As a baseline we take PCA with 40 numbers, fitted to the
-# clean images (near the best choice: 30 or 80 would change the results by about 0.3 dB at most): it throws
-# away what lies outside the subspace of the digits, and much of the noise is there. **Before you run the next
-# cell, what do you expect** of its PSNR?
+# clean images: it throws away what lies outside the subspace of the digits, and much of the noise is there.
+# **Before you run the next cell, what do you expect** of its PSNR?
 
 # %%
 rng = np.random.default_rng(2)
@@ -923,6 +925,9 @@ plots.show(
 )
 
 # %% [markdown]
+# **Look at** the column of PCA. Where noise was added it gains six to seven decibels, but hardly more than
+# one where pixels are missing. (A guess: a missing stroke is not noise outside the subspace of the digits.)
+#
 # ### Levels and kinds of noise never seen
 #
 # Each network was trained at *one* level. Here all three meet all kinds, from weak to strong. The vertical
@@ -952,7 +957,8 @@ plots.show(
 
 # %% [markdown]
 # **Look at** the left end of each panel. Weak noise: the network helps little, or does harm. For Gaussian
-# noise its curve even *falls* towards weaker noise, and for salt and pepper, too. This cannot be only how
+# noise its curve even *falls* towards weaker noise, for salt and pepper too, and a little for missing pixels.
+# This cannot be only how
 # well the network can copy: what it can at level 0.5, it could at 0.1. Take the Gaussian noise, and look at
 # the noisy digits once more. Clipping keeps black from becoming darker, so noise makes the background grey.
 # The network has learned to take a grey veil away, and at weak noise there is none: its inputs are not like
@@ -1174,9 +1180,9 @@ runtime.result("contractive_robustness_gain", gain, at_least=1.2)
 # same strength for 784, 256 and 32 numbers. So `GridSearchCV` chooses $C$ for each kind of features by 5-fold
 # cross-validation on the *labelled* images, and then fits to all of them. And which images have labels is a
 # matter of chance: we draw them several times, the *same* ones for all features. Each draw then gives a
-# **difference** to the pixels, in which most of the luck of the draw cancels. In the `cpu` budget this makes
+# **difference** to the pixels, in which part of the luck of the draw cancels. In the `cpu` budget this makes
 # 2,520 fits of a classifier: the cell with the loops takes about a minute. (`threadpool_limits(1)`: on so
-# small matrices two threads mostly wait for each other, and a fit takes ten times as long.)
+# small matrices two threads mostly wait for each other, and a fit takes much longer.)
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -1265,8 +1271,9 @@ if budget.name != "smoke":
 # features are used. With a hundred, the two long codes are ahead, the sparse one by between one and two
 # points, and in every draw, the denoising one by about one. The two short ones are about one point behind;
 # what they gain is size, 32 numbers instead of 784. (For a mean of eight draws, the standard error is the
-# standard deviation divided by $\sqrt{8}$.) In the left panel the error bars hold the luck of the draw, too,
-# and hide most of this.
+# standard deviation divided by $\sqrt{8}$.) With ten labels the left panel's error bars are larger than most
+# differences. With 50 and 100 the differences vary from draw to draw about as much as the accuracies: there
+# the pairing gains little.
 #
 # That is less than one might hope. Pixels are a strong baseline here: MNIST's digits are centred and have one
 # size, so that the same pixel means much the same thing in every image. And a code keeps what the

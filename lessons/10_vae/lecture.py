@@ -842,6 +842,7 @@ assert budget.name == "smoke" or test["kl"] < 0.05
 #
 # One VAE with two latent dimensions, to look at, and one with 16, to be good. They differ in their layers,
 # too (three hidden layers against one): each is made for its purpose, they are no comparison of 2 with 16.
+# (The two trainings take one to two minutes.)
 
 # %%
 epochs = budget.pick(smoke=1, cpu=9)
@@ -1188,7 +1189,7 @@ plots.show(
 #
 # Is the prior worth its price? Take the same encoder and decoder without noise and without divergence: an
 # ordinary autoencoder of lesson 09. Everything else stays: the layers, the loss of the pixels, the epochs,
-# the learning rate.
+# the learning rate. (This takes less than a minute.)
 
 
 # %%
@@ -1309,7 +1310,7 @@ print(f"halfway between the autoencoder's codes the judge is sure of {confident(
 # the decoder learns to ignore it. This is **posterior collapse**. It also happens with $\beta = 1$: early in
 # training, while the decoder does not use the code yet, or with a decoder so strong that it does not need one
 # (Bowman et al., 2016). We count the **active units**, the components whose mean $\mu_j$ moves with $x$: its
-# variance over the images is more than 0.01 (Burda et al., 2016).
+# variance over the images is more than 0.01 (Burda et al., 2016). (The next cell takes less than a minute.)
 
 
 # %%

@@ -570,15 +570,16 @@ runtime.result("game_1d_discriminator_off_one_half", end["D_off"], at_most=0.08)
 #
 # The step $(-\varepsilon \varphi, \varepsilon \theta)$ is perpendicular to $(\theta, \varphi)$ and
 # $\varepsilon$ times as long. By Pythagoras every step multiplies the distance from the point of rest by
-# $\sqrt{1 + \varepsilon^2}$: the players spiral outwards, at any rate. With one loss a small enough rate
-# leads downhill; with two players it does not.
+# $\sqrt{1 + \varepsilon^2}$: the players spiral outwards, however small $\varepsilon$ is. With one loss a
+# small enough rate leads downhill; with two players it does not.
 #
 # Three more ways to play, for the comparison:
 #
 # - **alternating**, as in Goodfellow's algorithm: $\varphi$ first, and $\theta$ answers the new $\varphi$:
 #   $\theta - \varepsilon(\varphi + \varepsilon \theta)$;
 # - **momentum**: each player has a velocity, $v \leftarrow \mu v + \text{slope}$, and moves by
-#   $\varepsilon (1 - \mu) v$. The factor $1 - \mu$ makes its way as long as without momentum;
+#   $\varepsilon (1 - \mu) v$. With a constant slope the factor $1 - \mu$ makes the way as long as without
+#   momentum;
 # - **averaged**: the players move at the same time, and we look at the mean of all their places so far.
 #
 # One step of each is a matrix that acts on $(\theta, \varphi)$, with momentum also on the two velocities.
@@ -627,7 +628,9 @@ plots.show(
 # %% [markdown]
 # **Look at** the three ways of the players. At the same time they spiral outwards. With momentum it is worse,
 # although the factor $1 - \mu$ makes each push smaller. Alternating, they go round on a closed way. The
-# average of the first way comes near the centre while the players themselves go away from it.
+# average of the first way comes near the centre in these two rounds, while the players themselves go away
+# from it. (Not for ever: the spiral grows faster than a mean can smooth it. Try 2,000 steps; the average of
+# the alternating way keeps coming nearer.)
 #
 # A GAN near its solution can behave like this game: Mescheder et al. (2018) study it as the *Dirac-GAN*, one
 # fake at $\theta$, all data at 0, and a discriminator with the logit $\varphi x$. The game suggests three
@@ -699,8 +702,9 @@ def mlp_discriminator(width=256):
 
 # %% [markdown]
 # (Batch normalisation in the generator and LeakyReLU in the discriminator follow Radford et al., 2016.) The
-# generator stays as it was initialised, its learning rate is 0; only $D$ learns. After each of its steps we
-# ask how large the generator's gradient would be, $\lVert \nabla_{\theta_g} \rVert$, under each loss.
+# generator's weights stay as they were initialised, its learning rate is 0 (only the running statistics of
+# its batch normalisation settle); of the weights only $D$'s learn. After each of its steps we ask how large
+# the generator's gradient would be, $\lVert \nabla_{\theta_g} \rVert$, under each loss.
 
 # %%
 keras.utils.set_random_seed(1)
@@ -949,7 +953,7 @@ if budget.name != "smoke":
 #
 # Now MNIST. Before the training comes the question that is often left out: how good are the samples? There is
 # no likelihood to report. We ask a judge, the LeNet of lesson 06, which was trained on MNIST's training
-# images and never sees a fake during any training here. `nnlabs.yardstick` asks it, in the same way in
+# images alone and never learns from a fake. `nnlabs.yardstick` asks it, in the same way in
 # lessons 10 to 13, so that their numbers can be compared.
 
 # %%
@@ -1369,9 +1373,10 @@ plots.show(
 # **Look at** the losses, and then at the other panels. The loss of a GAN is no measure of its samples: each
 # player is measured against an opponent that changes. This is why we need a judge. And compare the average
 # with the last step: at first it is behind, because it still remembers the beginning; at the end it is ahead
-# in the distance (by the other two measures the lines cross). For equal time instead of equal steps, take the
-# seconds of the table: the perceptrons' five epochs took about as long as the first one or two of a
-# convolutional pair, and by then the perceptrons were ahead in confidence and distance.
+# in the distance and, by a point or less, in confidence; in the smallest class the lines cross. For equal
+# time instead of equal steps, take the seconds of the table: the perceptrons' five epochs took about as long
+# as the first one or two of a convolutional pair, and by then the perceptrons were ahead in confidence and
+# distance.
 
 # %%
 kept = sorted({int(i) for i in np.linspace(0, len(watch.pictures) - 1, 5)})

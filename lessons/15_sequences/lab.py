@@ -109,7 +109,7 @@ plt.gca().set(xlabel="years ahead", ylabel="RMSE on the test (sd of the past)", 
 plt.legend()
 plots.show(
     "Errors of three forecasts against the years ahead. The last value's goes up and down with a period of "
-    "about ten years; the mean's is nearly flat; the linear one begins lowest and comes near the mean's."
+    "eleven years; the mean's is nearly flat; the linear one begins lowest and comes near the mean's."
 )
 assert min(t_test.mean(), t_test.std() - 1) > 0.2
 assert errors["last value"][9] < 0.5 * errors["last value"][4]
@@ -402,9 +402,9 @@ for extra in (0, 1, 3, 10, 20):
 assert np.mean(state * true_state) < 0.2 * np.mean(true_state**2)
 
 # %% [markdown]
-# The numbers say how much of the true state is left (1: all of it). A GRU with random weights forgets the
-# sentence while it reads the padding. A trained one can learn to hold its state, but it has to be taught
-# that, by examples with much padding. The mask costs nothing.
+# The numbers compare the state with the true one (1: equal; near 0: hardly anything of it is left). A GRU
+# with random weights forgets the sentence while it reads the padding. A trained one can learn to hold its
+# state, but it has to be taught that, by examples with much padding. The mask costs nothing.
 #
 # ## 5. Bits per character, perplexity per word
 #
@@ -538,11 +538,11 @@ if budget.name != "smoke":
     assert table[7][0] < table[5][0]
 
 # %% [markdown]
-# On the counted text the bits fall for ever: it is learned by heart. On the validation chapters they rise
-# again after the order 5, which is chosen; the test chapters are opened once. A word has five or six
-# characters with its space, so a tenth of a bit a character is half a bit a word, a factor of about 1.4.
-# **A perplexity means nothing without its unit, its alphabet and its text:** these numbers are no rivals of
-# the lecture's, whose text has capitals and commas.
+# On the counted text the bits fall with every order that we tried: it is learned by heart. On the validation
+# chapters they rise again after the order 5, which is chosen; the test chapters are opened once. A word has
+# five or six characters with its space, so a tenth of a bit a character is half a bit a word, a factor of
+# about 1.4. **A perplexity means nothing without its unit, its alphabet and its text:** these numbers are no
+# rivals of the lecture's, whose text has capitals and commas.
 #
 # ## 6. Cut the tail
 #
@@ -919,8 +919,9 @@ def trained_network(turned, seed):
 # %% [markdown]
 # An answer is right if *all* its letters are. (The network is given the true letters before each one. If all
 # its next letters are right, it would also have written the answer alone: it would have read the same.) The
-# network with your positions is trained from three seeds, one without any from a single seed, each in half a
-# minute. **Before you run the next cell, what do you expect:** which of the two tasks needs positions?
+# network with your positions is trained three times, from three seeds; a network without positions only once.
+# Each training takes about half a minute. **Before you run the next cell, what do you expect:** which of the
+# two tasks needs positions?
 
 
 # %%
@@ -969,8 +970,8 @@ if budget.name != "smoke":
 # %% [markdown]
 # Sorting does not ask where a letter stands: the next letter is the smallest one that is larger than the
 # last, and a network that sees a bag of letters can find it. Turning round asks for nothing but the places.
-# (The causal mask tells a little about them, since an early place sees less than a late one. It is not enough
-# here.)
+# (The causal mask tells a little about them, since an early place sees less than a late one. It was not
+# enough in our one run.)
 #
 # No weight depends on the number of places. So the same networks can read rows of 9 to 12 letters, longer
 # than all they were trained with. **Before you run the next cell, what do you expect?**

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   nnlabs:
-#     minutes: {smoke: 1, cpu: 11}
+#     minutes: {smoke: 1, cpu: 7}
 # ---
 
 # %% [markdown]
@@ -111,10 +111,10 @@ plots.show(
 # %% [markdown]
 # The simplest forecasts need no network: the mean of the past; **persistence**, "as it is now"; the value one
 # cycle ago; a **linear** function of the 11 values, by least squares. Then a recurrent network, a `SimpleRNN`
-# with 16 neurons, three times from other weights. Of its 40 epochs, of 20 steps each, the best on the middle
-# part counts (`EarlyStopping`, lesson 04). The error is the root of the mean squared error, for the sunspots
-# in hundreds of spots. **Before you run the next cells, what do you expect:** on which series does the
-# network win, and against which forecast?
+# with 16 neurons, trained three times, each time from other first weights. Of its 40 epochs, of 20 steps
+# each, the best on the middle part counts (`EarlyStopping`, lesson 04). The error is the root of the mean
+# squared error, for the sunspots in hundreds of spots. **Before you run the next cells, what do you expect:**
+# on which series does the network win, and against which forecast?
 
 
 # %%
@@ -177,7 +177,8 @@ if budget.name != "smoke":
 # three fifths of that of persistence. The network does hardly better than the line, and 49 test years are few
 # to decide between two errors so close. **On the series of Hénon**, of the same length, persistence is worse
 # than the mean, and all three networks beat the line, two of them by far: there the next value depends on the
-# *square* of the present one. How far a network gets is a matter of its start. Which forecast is good is a
+# *square* of the present one. How far a network gets is a matter of luck: of its first weights and of the
+# order of its batches. Which forecast is good is a
 # property of the series: try the simple ones first, and say what they score.
 #
 # ## 2. Back-propagation through time
@@ -598,10 +599,10 @@ memory = remember(
 )
 
 # %% [markdown]
-# The LSTM was invented for such tasks, and here it gets no further than the simple layer; the GRU not even as
-# far. Why? Their memory is multiplied by a gate at each step. Before training the gates know nothing: Keras
-# gives the forget gate a bias of 1, so it is about $\sigma(1)$; the update gate of the GRU has bias 0. What
-# is left of a state after 40 steps?
+# The LSTM was invented for such tasks, and here it stops between 20 and 40 steps, where the simple layer
+# succeeds once in three; the GRU does not even hold 20 from every seed. Why? Their memory is multiplied by a
+# gate at each step. Before training the gates know nothing: Keras gives the forget gate a bias of 1, so it is
+# about $\sigma(1)$; the update gate of the GRU has bias 0. What is left of a state after 40 steps?
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -682,10 +683,11 @@ plots.show(
 
 # %% [markdown]
 # It is the reason, or a large part of it: with open gates LSTM and GRU remember over 80 steps, where 40 were
-# too many before, and with half the matrix the simple layer does not get to 20. In this task it matters more
-# where a gated cell *starts* than which of the two it is. Nothing is said of longer trainings: with more
-# steps gates can learn to open (section 4 leaves them as Keras has them, and trains longer). What gates can
-# do is to hold a value for long and still replace it at the right moment; a matrix treats each step alike.
+# too many before, and with half the matrix (the same one for all three seeds) the simple layer does not get
+# to 20. In this task it matters more where a gated cell *starts* than which of the two it is. Nothing is said
+# of longer trainings: with more steps gates can learn to open (section 4 leaves them as Keras has them, and
+# trains longer). What gates can do is to hold a value for long and still replace it at the right moment; a
+# matrix treats each step alike.
 #
 # ## 4. Text
 #
@@ -872,16 +874,16 @@ if budget.name != "smoke":
 
 # %% [markdown]
 # Cold, it is certain and dull: common words, again and again. Hot, it is free and cannot spell. Between, most
-# words are right, some phrases are, and no sentence means anything: the network has learned how words are
-# spelt, and little more.
+# words are right, some phrases are, and no sentence means anything: the network has learned how many common
+# words are spelt, and little more. At its own temperature, 1, one word in three is none.
 #
 # ### Which novel is this sentence from? (second reading)
 #
 # Text can also be *classified*. *Persuasion* (1817), by the same author, ships with the course, too. Is a
 # sentence of 8 to 40 words from the one or from the other? The last fifth of the chapters of each novel is
 # the test; both have equally many sentences, so guessing is right in half of the cases. The names of the
-# persons give much away. We try it with them, and without: as a name counts each word that begins with a
-# capital letter more often than not. (So "I" is left out as well.)
+# persons give much away. We try it with them, and without: a word that begins with a capital letter in more
+# than half of its places counts as a name. (So "I" is left out as well.)
 
 
 # %%
@@ -989,8 +991,8 @@ if budget.name != "smoke":
 # $$A_j = \frac{e^{q \cdot k_j / \sqrt{d}}}{\sum_l e^{q \cdot k_l / \sqrt{d}}}, \qquad
 # \text{result} = \sum_j A_j v_j,$$
 #
-# where $d$ is the length of $q$ and of each key. It is differentiable, so queries, keys and values can be
-# learned. (In print the matrix of keys is $K$; so it is here, and $n_k$ is their number.) By loops:
+# where $d$ is how many numbers $q$ has, and each key. It is differentiable, so queries, keys and values can
+# be learned. (In print the matrix of keys is $K$; so it is here, and $n_k$ is their number.) By loops:
 
 
 # %%
@@ -1007,9 +1009,9 @@ for q in ([0, 8, 0], [0, 0.5, 0], [0, 0, 0], [4, 4, 0]):
     print(q, "->", look_up(np.array(q), keys, values).round(2))
 
 # %% [markdown]
-# A long query finds its key, a short one is answered by a mean of all, and one between two keys by a value
-# between. Now all queries at once. With the queries as rows of $Q$ $(n_q, d)$, keys $K$ $(n_k, d)$, values
-# $V$ $(n_k, d_v)$:
+# A query of large norm finds its key, one of small norm is answered by a mean of all, and one between two
+# keys by a value between. Now all queries at once. With the queries as rows of $Q$ $(n_q, d)$, keys $K$
+# $(n_k, d)$, values $V$ $(n_k, d_v)$:
 #
 # $$A = \text{softmax}\Big(\frac{Q K^\top}{\sqrt d}\Big) \quad (n_q, n_k),
 # \qquad \text{attention}(Q, K, V) = A V,$$
@@ -1259,10 +1261,11 @@ plots.show(
 )
 
 # %% [markdown]
-# Each digit looks at the word that makes it. The zeros of 90013, which no word makes, look mostly at
-# "thousand". (What a row lacks to 1 lies on the empty places behind the words: there the end of 90013 looks.)
-# Is that a rule or a lucky choice? For each digit that a word makes we know which word it is, and can count
-# how often it has the largest weight, for all test numbers and all three networks.
+# Nearly every digit looks at the word that makes it; the 1 of 90013 divides itself between "thousand" and
+# "thirteen". The zeros of 90013, which no word makes, look mostly at "thousand". (What a row lacks to 1 lies
+# on the empty places behind the words: there the end of 90013 looks.) Is that a rule or a lucky choice? For
+# each digit that a word makes we know which word it is, and can count how often it has the largest weight,
+# for all test numbers and all three networks.
 
 
 # %%
@@ -1455,7 +1458,8 @@ for T in budget.pick(smoke=[64], cpu=[64, 256, 1024]):
 # %% [markdown]
 # The times are of one processor at one moment, so look at how they grow, not at their size: from the second
 # length to the third, four times as long, the time of attention grows by a larger factor than that of the
-# recurrent layer, since the square begins to count. A text that is twice as long costs four times as much of
+# recurrent layer: by the formula, the part with the square is two thirds of its multiplications at 256 steps,
+# and nine tenths at 1024. A text that is twice as long costs four times as much of
 # that part, in time and in memory. And when it *writes*, a
 # Transformer too goes step by step.
 #
@@ -1498,8 +1502,8 @@ for name, blocks, d in (("ours", 2, 64), ("GPT-3 (Brown et al., 2020)", 96, 12_2
 #   meet in a state; the weights are shared, so their gradient is a sum over time.
 # - The gradient over $T - t$ steps is a product of as many matrices: it vanishes or explodes but on a narrow
 #   way. Clipping helps against the second.
-# - A gate multiplies the memory by a number near 1 or near 0. It helps only if it starts open, or learns to
-#   be.
+# - A gate multiplies the memory by a number between 0 and 1. It helps over long times only if it starts near
+#   1, or learns to be.
 # - A language model is judged in bits per character on text that it has not seen, against tables of counts.
 #   Temperature trades variety for sense.
 # - Attention is a soft look-up: softmax of scaled scalar products, a weighted mean of values. The mask comes

@@ -16,6 +16,7 @@ from tools import course
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall((course.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
 FILES = {path: code for language, path, code in BLOCKS if language == "python"}
+PARTS = ("notebooks", "labs")
 COMMANDS = [
     line for language, kind, code in BLOCKS if (language, kind) == ("sh", "") for line in code.splitlines()
 ]
@@ -64,7 +65,9 @@ def test_the_example_has_the_courses_style(root):
         run(command.replace(" .", " " + " ".join(FILES)), root)
 
 
-def test_readme_lists_every_lesson():
+@pytest.mark.parametrize("lesson", course.lessons(), ids=str)
+def test_readme_lists_every_lesson_with_its_minutes(lesson):
     readme = (course.ROOT / "README.md").read_text(encoding="utf-8")
-    for lesson in course.lessons():
-        assert f"(notebooks/{lesson.name}.ipynb)" in readme, f"README's table lacks {lesson.name}"
+    minutes = [course.read_notebook(lesson.notebook(part)).metadata.nnlabs.minutes.cpu for part in PARTS]
+    row = next(line for line in readme.splitlines() if f"(notebooks/{lesson.name}.ipynb)" in line)
+    assert f"| {minutes[0]:g} + {minutes[1]:g} |" in row

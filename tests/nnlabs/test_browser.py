@@ -73,7 +73,7 @@ def home(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    environment |= {"JUPYTER_PREFER_ENV_PATH": "1", "HOME": str(folder)}
+    environment |= {"JUPYTER_PREFER_ENV_PATH": "1", "HOME": str(folder), "USERPROFILE": str(folder)}
     token = "--NotebookApp.token=" if CLASSIC else "--IdentityProvider.token="
     options = [f"--port={port}", "--no-browser", "--allow-root", token, f"--notebook-dir={folder}"]
     command = [sys.executable, "-m", "notebook" if CLASSIC else "jupyterlab", *options]
