@@ -533,11 +533,14 @@ slopes = backward(probabilities, outputs, y)
 pixels = tf.Variable(x)
 with tf.GradientTape() as tape:
     loss = tf.reduce_sum(keras.losses.sparse_categorical_crossentropy(y, model(pixels)))
-difference = np.abs(slopes - tape.gradient(loss, pixels).numpy()).max()
-print(f"largest difference of {slopes.size:,} slopes to those of the tape: {difference:.0e}")
-assert difference < 1e-3, "your way back should give the gradient"
+difference = np.abs(slopes - tape.gradient(loss, pixels).numpy()).max(axis=(1, 2, 3))  # one for each image
+print(f"difference to the tape by images: median {np.median(difference):.0e}, largest {difference.max():.0e}")
+assert np.median(difference) < 1e-4, "your way back should give the gradient"
 
 # %% [markdown]
+# (Why the median? Where two values of a patch are equal but for rounding, the two ways may choose different
+# ones. The maximum has a kink there, and both answers are right.)
+#
 # ### Fool it
 #
 # The gradient tells for each pixel in which direction the loss rises. Change *every* pixel by the same small
