@@ -1267,6 +1267,8 @@ plots.show(
 )
 
 # %% [markdown]
+# (A number stands in the middle of all pixels of its class, so between two equal digits.)
+#
 # **Look at** the last three, the worst: hardly the ink is wrong there, but its class. A digit, or a part of
 # it, has the colour of another one. (Over all scenes it is not so: to a Dice of 1 the foreground lacks 0.10,
 # and the digits only 0.08 more.) Each pixel is answered by itself, and nothing in the loss says that
@@ -1324,7 +1326,8 @@ plots.show(
 # minutes.
 #
 # All figures of the lesson on test scenes, side by side. "Not trained on scenes" does not say untrained: the
-# components are read by LeNet, which was trained on digits.
+# components are read by LeNet, which was trained on digits. ("Two heads" is the network "flatten" of section
+# 2.)
 
 # %%
 figures = [

@@ -610,7 +610,7 @@ plots.show(
 # %% [markdown]
 # **Look at** the last panel: the moons fill one round cloud, one half each, cut by a straight line without
 # any room between them. And at the flow's density: between the moons, where the truth has next to nothing,
-# lies a pale patch. Section 5 is about it.
+# lies a pale patch. (The shades change at 0.01, 0.05, 0.15, 0.3 and 0.5.) Section 5 is about it.
 #
 # ### The sheet
 #
