@@ -59,11 +59,9 @@ def add_helper(source: NotebookNode, folder: Path, *, checks: bool) -> None:
     """Copy the modules of ``nnlabs`` that the lab imports, and the data that it may read."""
     root = course.ROOT
     code = "\n".join(cell.source for cell in source.cells if cell.cell_type == "code")
-    modules = {root / "nnlabs" / "__init__.py", *inputs.helper_modules(code)}
+    modules = {root / "nnlabs" / "__init__.py", *inputs.helper_files(code)}
     if any(path.parent.name == "checks" for path in modules):
         modules.add(root / "nnlabs" / "checks" / "__init__.py")
-    if root / "nnlabs" / "widgets.py" in modules:
-        modules.add(root / "nnlabs" / "digit_pad.js")
     for path in modules:
         if checks or path.parent.name != "checks":
             _copy(path, folder / path.relative_to(root))

@@ -63,15 +63,19 @@ def _named_files(trees: list[ast.AST]) -> list[str]:
     return [line for line, name in pairs if name in named or name.startswith(folders)]
 
 
-def helper_modules(code: str) -> list[Path]:
-    """Return the files of ``nnlabs`` that ``code`` imports, and those that these import."""
+def helper_files(code: str) -> list[Path]:
+    """Return the files of ``nnlabs`` that ``code`` imports, those that these import, and their scripts."""
     found: set[Path] = set()
     waiting = [_parse(code)]
     while waiting:
         new = set(_imported(waiting.pop())) - found
         found |= new
         waiting += map(_read, new)
-    return sorted(found)
+    texts = [path.read_text(encoding="utf-8") for path in found]
+    scripts = {
+        file for file in (course.ROOT / "nnlabs").glob("*.js") if any(file.name in text for text in texts)
+    }
+    return sorted(found | scripts)
 
 
 def _reached(code: str) -> list[ast.stmt]:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from base64 import b64decode
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -60,6 +61,7 @@ def anchor(title: str) -> str:
     return title.replace(" ", "-")
 
 
+@cache
 def is_published() -> bool:
     """Tell whether the course has an address, or still its placeholder, which no link should lead to."""
     return course.published()[0] != PLACEHOLDER

@@ -611,7 +611,7 @@ honest_score = check.honest_score(honest_score)
 # Ten draws of 200 labelled images, the same for both kinds of features. So each draw gives a **difference**,
 # in which the luck of the draw cancels. Its standard error is the standard deviation of the differences
 # divided by $\sqrt{10}$. (It does not know that the network was trained only once. `threadpool_limits(1)`: on
-# so small matrices two threads mostly wait for each other, and a fit takes ten times as long.)
+# so small matrices two threads mostly wait for each other, and a fit takes much longer.)
 
 
 # %%

@@ -16,7 +16,6 @@ from tools import course
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall((course.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
 FILES = {path: code for language, path, code in BLOCKS if language == "python"}
-PARTS = ("notebooks", "labs")
 COMMANDS = [
     line for language, kind, code in BLOCKS if (language, kind) == ("sh", "") for line in code.splitlines()
 ]
@@ -68,6 +67,8 @@ def test_the_example_has_the_courses_style(root):
 @pytest.mark.parametrize("lesson", course.lessons(), ids=str)
 def test_readme_lists_every_lesson_with_its_minutes(lesson):
     readme = (course.ROOT / "README.md").read_text(encoding="utf-8")
-    minutes = [course.read_notebook(lesson.notebook(part)).metadata.nnlabs.minutes.cpu for part in PARTS]
-    row = next(line for line in readme.splitlines() if f"(notebooks/{lesson.name}.ipynb)" in line)
-    assert f"| {minutes[0]:g} + {minutes[1]:g} |" in row
+    lecture, lab = (course.read_notebook(lesson.notebook(part)) for part in ("notebooks", "labs"))
+    minutes = f"| {lecture.metadata.nnlabs.minutes.cpu:g} + {lab.metadata.nnlabs.minutes.cpu:g} |"
+    rows = [line for line in readme.splitlines() if f"(notebooks/{lesson.name}.ipynb)" in line]
+    assert rows, f"README's table lacks {lesson.name}"
+    assert minutes in rows[0]
